@@ -8,6 +8,7 @@ Worker processes send events as JSON lines over a pipe; ``gpuforge.report`` rend
 from __future__ import annotations
 
 import json
+import math
 import time as _time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,8 +31,8 @@ _FIELDS = frozenset({"kind", "status", "seconds", "data", "time", *_TEXTS})
 class Event:
     """One observation.
 
-    ``name`` is what it is about ("perf_tuning", a task's name, a step such as "assemble"), ``parent`` the layer or step it
-    belongs to, ``seconds`` how long the thing took (endings only), ``detail`` text for people (why, output lines, digests),
+    ``name`` is what it is about ("perf_tuning", a task's name, a step such as "assemble"), ``parent`` the layer or step
+    it belongs to, ``seconds`` how long the thing took (endings only), ``detail`` text for people (why, output lines),
     ``data`` JSON-ready values for programs, ``time`` the moment in UNIX seconds.
     """
 
@@ -78,11 +79,9 @@ class Event:
                 raise ValueError(f"{key} is {raw.get(key)!r}, not text")
         for key in ("seconds", "time"):
             value = raw.get(key, 0.0)
-            if (
-                isinstance(value, bool)
-                or not isinstance(value, (int, float))
-                and not (key == "seconds" and value is None)
-            ):
+            if key == "seconds" and value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
                 raise ValueError(f"{key} is {value!r}, not a number")
         if not isinstance(raw.get("data", {}), dict):
             raise ValueError(f"data is {raw['data']!r}, not an object")

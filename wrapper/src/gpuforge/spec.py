@@ -2,8 +2,8 @@
 # MIT License
 """The image spec: what the user wrote, frozen.
 
-``load_spec`` reads a YAML file and returns a ``Spec`` or raises ``SpecError`` with every problem at once. The modules behind
-it (YAML, pydantic) are imported only when a spec is read, so that the command line starts fast.
+``load_spec`` reads a YAML file and returns a ``Spec`` or raises ``SpecError`` with every problem at once. The modules
+behind it (YAML, pydantic) are imported only when a spec is read, so that the command line starts fast.
 """
 
 from __future__ import annotations

@@ -105,7 +105,7 @@ _WANTED = {
 
 
 def validate(data: Mapping[str, Any], document: Document) -> tuple[Mapping[str, Any], list[Problem]]:
-    """All values with defaults filled in, and every problem; the values count only when there is no problem."""
+    """All values with defaults filled in, and every problem. The values count only without problems."""
     found: list[tuple[Path, Problem]] = []
     values: Mapping[str, Any] = {}
     try:

@@ -84,9 +84,8 @@ def _name(data: Mapping[str, Any]) -> Iterator[Finding]:
     if not isinstance(name, str) or not name:
         return
     if not NAME.fullmatch(name) and len(name) <= NAME_LENGTH:
-        yield Finding(
-            ("name",), f'is "{name}"', "image names are small letters, digits and hyphens, first a letter, last no hyphen", _name_hint(name),
-        )  # fmt: skip
+        why = "image names are small letters, digits and hyphens, first a letter, last no hyphen"
+        yield Finding(("name",), f'is "{name}"', why, _name_hint(name))
     elif len(name) > NAME_LENGTH:
         yield Finding(
             ("name",), f"has {len(name)} characters, at most {NAME_LENGTH} are allowed",
