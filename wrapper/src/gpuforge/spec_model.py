@@ -98,10 +98,14 @@ _SECTIONS: Mapping[str, type[BaseModel]] = {
 }  # fmt: skip
 
 _WANTED = {
-    "string_type": "text", "int_type": "a whole number", "int_from_float": "a whole number", "bool_type": "true or false",
-    "list_type": "a list", "dict_type": "a mapping of keys to values", "model_type": "a mapping of keys to values",
-    "model_attributes_type": "a mapping of keys to values",
-}  # fmt: skip
+    "string_type": "text",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "dict_type": "a mapping of keys to values",
+    "model_type": "a mapping of keys to values",
+}
 
 
 def validate(data: Mapping[str, Any], document: Document) -> tuple[Mapping[str, Any], list[Problem]]:

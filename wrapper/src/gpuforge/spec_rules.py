@@ -47,6 +47,7 @@ EXPECT: Mapping[str, tuple[type, str]] = {
     "count": (int, "a whole number"),
     "model": (str, "text"),
     "driver": (str, "text"),
+    "image": (bool, "true or false"),
 }
 
 _ARCHIVE_KEYS = ("distribution", "release", "kernel", "mirror", "security_mirror", "max_age_days")
@@ -198,8 +199,10 @@ def _verify(verify: Mapping[str, Any]) -> Iterator[Finding]:
             yield Finding(("verify", "expect", key), "is not a known key", "", suggest(key, EXPECT), key=True)
             continue
         kind, word = EXPECT[key]
-        if not isinstance(value, kind) or isinstance(value, bool):
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             yield Finding(("verify", "expect", key), f"is {show(value)}, not {word}", "", f"write {word}")
+        elif value == "":
+            yield Finding(("verify", "expect", key), "is empty", "", "write a value or remove the key")
         elif isinstance(value, int) and value < 0:
             yield Finding(("verify", "expect", key), f"is {value}", "a count is not negative", "write 0 or more")
 
