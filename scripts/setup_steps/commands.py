@@ -45,7 +45,9 @@ def run(doing: str, argv: Sequence[str], *, env: Mapping[str, str] | None = None
             errors="replace",
         )
     except OSError as exc:
-        raise SetupError(f"{doing} failed: {argv[0]} cannot be run ({exc.strerror}).", "install it, then run again") from exc
+        raise SetupError(
+            f"{doing} failed: {argv[0]} cannot be run ({exc.strerror}).", "install it, then run again"
+        ) from exc
     lines: list[str] = []
     done = threading.Event()
 

@@ -145,7 +145,9 @@ def install(packages: Sequence[str]) -> None:
     prefix = privilege(os.geteuid(), os.environ, shutil.which("sudo"), terminal=os.isatty(0))
     by_hand = f"apt-get update && {shlex.join(install_argv)}"
     if prefix is None:
-        raise SetupError("system packages are missing, and this is neither root nor is there sudo.", f"run as root: {by_hand}")
+        raise SetupError(
+            "system packages are missing, and this is neither root nor is there sudo.", f"run as root: {by_hand}"
+        )
     if prefix:
         allowed = subprocess.run([*prefix[: prefix.index("env")], "true"], stderr=subprocess.DEVNULL, check=False)
         if allowed.returncode != 0:
@@ -157,4 +159,6 @@ def install(packages: Sequence[str]) -> None:
     run(f"installing {len(packages)} system packages", [*apt, *install_argv, *quiet], context=lists)
     still = missing(packages)
     if still:
-        raise SetupError(f"apt reported success, but these are not installed: {' '.join(still)}.", f"run as root: {by_hand}")
+        raise SetupError(
+            f"apt reported success, but these are not installed: {' '.join(still)}.", f"run as root: {by_hand}"
+        )
