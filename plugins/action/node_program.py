@@ -1,0 +1,55 @@
+# Copyright: (c) 2026, the gpuforge authors
+# MIT License
+"""Packs the on-node program on the controller and leaves check, diff and modes to ansible.builtin.copy."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.gpuforge.node.plugins.plugin_utils._zipapp import PackError, pack
+
+
+class ActionModule(ActionBase):
+    """Runs on the controller in place of the module of the same name."""
+
+    TRANSFERS_FILES = True
+    _supports_check_mode = True
+    _supports_diff = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Copy the program to the host; the result is that of ansible.builtin.copy."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _spec, options = self.validate_argument_spec(
+            argument_spec={
+                "dest": {"type": "path", "default": "/usr/local/bin/gpuforge-node"},
+                "owner": {"type": "str", "default": "root"},
+                "group": {"type": "str", "default": "root"},
+                "mode": {"type": "str", "default": "0755"},
+            }
+        )
+        try:
+            program = pack()
+        except PackError as exc:
+            raise AnsibleActionFail(f"Failed to pack the on-node program: {exc}") from exc
+        with tempfile.TemporaryDirectory(prefix="gpuforge-node-") as folder:
+            source = os.path.join(folder, "gpuforge-node")
+            with open(source, "wb") as file:
+                file.write(program)
+            task = self._task.copy()
+            task.args = {**options, "src": source}
+            copy = self._shared_loader_obj.action_loader.get(
+                "ansible.builtin.copy",
+                task=task,
+                connection=self._connection,
+                play_context=self._play_context,
+                loader=self._loader,
+                templar=self._templar,
+                shared_loader_obj=self._shared_loader_obj,
+            )
+            result.update(copy.run(task_vars=task_vars))
+        return result

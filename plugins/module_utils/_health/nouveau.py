@@ -1,0 +1,86 @@
+# Copyright: (c) 2026, the gpuforge authors
+# MIT License
+"""Checks of the group ``driver`` about nouveau, the other driver for the same hardware: it must not get there first."""
+
+from __future__ import annotations
+
+import re
+from typing import List
+
+from .driver import beside_the_point
+from .kernel import newest_kernel
+from .machine import Machine, ProgramError
+from .model import CRITICAL, Check, Outcome, failed, passed, skipped, unknown
+
+#: modprobe.d(5): later folders give way to earlier ones with a file of the same name.
+_FOLDERS = ("/etc/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d", "/usr/lib/modprobe.d", "/lib/modprobe.d")
+_OFF = re.compile(r"^\s*(blacklist\s+nouveau|install\s+nouveau\s+(/usr)?/bin/(false|true))\s*(#.*)?$", re.MULTILINE)
+
+
+def blacklists(machine: Machine) -> List[str]:
+    """The modprobe.d files in force that keep nouveau from being loaded."""
+    found, seen = [], set()
+    for folder in _FOLDERS:
+        for path in machine.tree.glob(f"{folder}/*.conf"):
+            name = path.rpartition("/")[2]
+            if name in seen:
+                continue
+            seen.add(name)
+            if machine.tree.is_file(path) and _OFF.search(machine.tree.read_text(path)):
+                found.append(path)
+    return found
+
+
+def _blacklisted(machine: Machine) -> Outcome:
+    beside = beside_the_point(machine)
+    if beside:
+        return beside
+    expected = "`blacklist nouveau` in modprobe.d"
+    found = blacklists(machine)
+    return passed(", ".join(found), expected) if found else failed("nothing keeps nouveau from loading", expected)
+
+
+def _initramfs(machine: Machine) -> Outcome:
+    beside = beside_the_point(machine)
+    if beside:
+        return beside
+    release = newest_kernel(machine)
+    image = f"/boot/initrd.img-{release}"
+    if release is None or not machine.tree.is_file(image):
+        return skipped("no initramfs for the newest kernel in /boot")
+    expected = f"{image} without nouveau, or with its blacklist"
+    try:
+        ran = machine.run(["lsinitramfs", machine.tree.host(image)])
+    except ProgramError as exc:
+        return unknown(str(exc), expected, "Install initramfs-tools-core where the check runs.")
+    if ran.code:
+        return unknown(f"lsinitramfs ended with {ran.code}: {ran.err.strip()}", expected)
+    names = {line.rpartition("/")[2] for line in ran.out.splitlines()}
+    if not names:
+        return unknown(f"{image} lists no files", expected)
+    if not any(re.fullmatch(r"nouveau\.ko(\.\w+)?", name) for name in names):
+        return passed("no nouveau in it", expected)
+    carried = sorted(path for path in blacklists(machine) if path.rpartition("/")[2] in names)
+    return (
+        passed("blacklist " + ", ".join(carried), expected)
+        if carried
+        else failed("nouveau without its blacklist", expected)
+    )
+
+
+CHECKS = (
+    Check(
+        "driver.nouveau",
+        "nouveau is kept from loading",
+        CRITICAL,
+        "Write `blacklist nouveau` to /etc/modprobe.d/, `update-initramfs -u -k all`, reboot.",
+        _blacklisted,
+    ),
+    Check(
+        "driver.nouveau_initramfs",
+        "the initramfs keeps nouveau off, too",
+        CRITICAL,
+        "`update-initramfs -u -k KERNEL`, reboot.",
+        _initramfs,
+    ),
+)

@@ -1,0 +1,42 @@
+# Copyright: (c) 2026, the gpuforge authors
+# MIT License
+"""What to do with a node, given its checks: a table and the rule that reads it."""
+
+from __future__ import annotations
+
+from typing import Iterable, Mapping
+
+from .model import FAIL, UNKNOWN, VERDICTS, Result
+
+#: What a failed check asks for. A node is isolated when jobs on it would fail or give wrong answers, rebooted when a
+#: reboot is what mends it, reset when resetting the GPU is, and monitored when it still works as it is.
+ON_FAIL: Mapping[str, str] = {
+    "system.running": "monitor",
+    "system.units": "monitor",
+    "driver.kernel": "isolate",
+    "driver.module": "isolate",
+    "driver.dkms": "isolate",
+    "driver.userland": "isolate",
+    "driver.version": "monitor",
+    "driver.nouveau": "isolate",
+    "driver.nouveau_initramfs": "isolate",
+    "tuning.record": "monitor",
+    "tuning.sysctl": "monitor",
+    "tuning.thp": "monitor",
+    "tuning.governor": "monitor",
+    "tuning.files": "monitor",
+    "manifest.packages": "monitor",
+}
+#: What is not known does not stop a node, and does not let it pass for good either.
+ON_UNKNOWN = "monitor"
+
+
+def derive(results: Iterable[Result]) -> str:
+    """The harshest of what the results ask for, ``ok`` when all of them passed or did not apply."""
+    asked = ["ok"]
+    for result in results:
+        if result.status == FAIL:
+            asked.append(ON_FAIL[result.id])
+        elif result.status == UNKNOWN:
+            asked.append(ON_UNKNOWN)
+    return max(asked, key=VERDICTS.index)
