@@ -95,11 +95,16 @@ class TreeReporter:
         style = _STYLES.get(node.status, "")
         text = self._line(Text("  " * (depth + 1)))
         text.append(self._mark(node, now), style=style)
-        text.append(f" {node.name:<{NAME_WIDTH - 2 * depth}}", style=style if node.status != "ok" else "")
-        elapsed = node.elapsed(now)
-        text.append(f" {duration(elapsed) if elapsed is not None else '':>{TIME_WIDTH}}", style="dim")
-        if note := self._note(node, now):
+        # Columns where there is room for them, else the bare words.
+        wide = self._console.width >= 60
+        name, clock = (NAME_WIDTH - 2 * depth, TIME_WIDTH) if wide else (0, 0)
+        text.append(f" {node.name:<{name}}", style=style if node.status != "ok" else "")
+        elapsed, note = node.elapsed(now), self._note(node, now)
+        if elapsed is not None or (note and wide):
+            text.append(f" {duration(elapsed) if elapsed is not None else '':>{clock}}", style="dim")
+        if note:
             text.append(f"  {note}", style="red" if node.status == "failed" else "dim")
+        text.rstrip()
         return [text, *(line for child in node.children for line in self._lines(child, now, depth + 1))]
 
     def _note(self, node: Node, now: float) -> str:
@@ -119,10 +124,9 @@ class TreeReporter:
             return frames[int(now * RATE) % len(frames)]
         return (_ASCII_MARKS if self._plain_marks else _MARKS).get(node.status, " ")
 
-    @staticmethod
-    def _line(text: Text) -> Text:
+    def _line(self, text: Text) -> Text:
         """A line that is cut, not wrapped, where the terminal ends."""
-        text.no_wrap, text.overflow = True, "ellipsis"
+        text.no_wrap, text.overflow = True, "crop" if self._plain_marks else "ellipsis"
         return text
 
 
