@@ -1,0 +1,262 @@
+"""Compare what is wanted with what is there, and say every step that leads from one to the other.
+
+Planning only reads. Check mode stops after it; a real run hands the plan to ``_tuning_apply``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from typing import Dict, List, Mapping, Optional, Tuple
+
+from ._tuning_check import check
+from ._tuning_facts import read_machine
+from ._tuning_files import SYSCTL, render
+from ._tuning_host import Host
+from ._tuning_keys import lookup, module_of, proc_path
+from ._tuning_keys_kernel import COUNTERPARTS
+from ._tuning_model import Knob, Machine, OwnedFile, Problem, Request, Resolved, TuningError
+from ._tuning_modules import available, kernel_release, loaded
+from ._tuning_resolve import resolve, swaps
+from ._tuning_state import State, knob_entry, load_state, request_to_json
+from ._tuning_values import canonical, choices, same
+from ._sysctl_d import winners
+
+
+@dataclass(frozen=True)
+class Write:
+    """One live value to be written. ``retry``: the kernel refused the same value last time."""
+
+    knob: Knob
+    current: str
+    retry: bool = False
+
+
+@dataclass
+class Plan:
+    """Every step from the machine's state to the wanted one."""
+
+    request: Request
+    live: bool
+    resolved: Resolved
+    old: Optional[State]
+    modules: List[str] = field(default_factory=list)
+    loads: List[str] = field(default_factory=list)
+    writes: List[Write] = field(default_factory=list)
+    restores: List[Write] = field(default_factory=list)
+    swapoff: List[str] = field(default_factory=list)
+    unsupported: Dict[str, str] = field(default_factory=dict)
+    released: Dict[str, str] = field(default_factory=dict)
+    overridden: Dict[str, Tuple[str, str]] = field(default_factory=dict)
+    pending: Dict[str, str] = field(default_factory=dict)
+    before: Dict[str, str] = field(default_factory=dict)
+    #: What lies at each path that is or was owned; None when nothing does.
+    found: Dict[str, Optional[OwnedFile]] = field(default_factory=dict)
+
+    def files(self) -> Dict[str, OwnedFile]:
+        """The owned files as wanted, with what is known of unsupported values by now."""
+        return render(self.request, self.resolved, self.unsupported, self.modules)
+
+    def file_changes(self) -> Dict[str, Tuple[Optional[OwnedFile], Optional[OwnedFile]]]:
+        """Paths whose content has to change: (what is there, what shall be; None is nothing)."""
+        wanted: Dict[str, Optional[OwnedFile]] = dict(self.files())
+        for path in self.found:
+            if path not in wanted:
+                replaced = self.old.replaced.get(path) if self.old is not None else None
+                wanted[path] = OwnedFile(path, replaced) if replaced is not None else None
+        return {path: (self.found.get(path), new) for path, new in sorted(wanted.items()) if self.found.get(path) != new}
+
+    @property
+    def changed(self) -> bool:
+        """True if a run would change something, as far as reading can tell."""
+        real_writes = [write for write in self.writes if not write.retry]
+        return bool(self.file_changes() or real_writes or self.restores or self.loads or self.swapoff)
+
+    def drifted(self) -> List[str]:
+        """Owned files somebody else changed since the last run."""
+        if self.old is None:
+            return []
+        return sorted(path for path, digest in self.old.files.items() if file_digest(self.found.get(path)) != digest)
+
+
+def file_digest(owned: Optional[OwnedFile]) -> str:
+    """SHA-256 of a file's text, or of a link's target; empty for nothing."""
+    if owned is None:
+        return ""
+    return hashlib.sha256((("-> " if owned.link else "") + owned.text).encode()).hexdigest()
+
+
+def make_plan(request: Request, host: Host, live: bool, problems: List[Problem]) -> Plan:
+    """The plan for one machine or tree. Raises TuningError with every problem, before anything is touched."""
+    machine: Optional[Machine] = read_machine(host) if live else None
+    check(request, machine, problems)
+    if problems:
+        raise TuningError("the tuning set is refused, nothing was changed:", problems)
+    old = load_state(host)
+    before = dict(old.before) if old is not None else {}
+    plan = Plan(request, live, resolve(request, machine, host, before), old, before=before)
+    _plan_modules(plan, host)
+    if live:
+        _plan_writes(plan, host)
+    _plan_release(plan, host)
+    if request.swap == "off" and live and "swap" not in plan.resolved.left:
+        plan.swapoff = swaps(host)
+    static = {key: value for key, value in plan.resolved.sysctl.items() if key not in plan.unsupported}
+    plan.overridden = winners(host, SYSCTL, static)
+    for path in sorted(set(plan.files()) | set(old.files if old is not None else ())):
+        plan.found[path] = read_owned(host, path)
+    refuse_required(plan)
+    return plan
+
+
+def refuse_required(plan: Plan) -> None:
+    """Raise TuningError if a value marked required can't be had."""
+    missing = [
+        Problem(name, plan.unsupported[name])
+        for name in sorted(plan.unsupported)
+        if name in plan.request.required or name.split(".")[0] in plan.request.required
+    ]
+    if missing:
+        raise TuningError("required settings can't be applied:", missing)
+
+
+def read_owned(host: Host, path: str) -> Optional[OwnedFile]:
+    """What lies at the path of an owned file."""
+    target = host.readlink(path)
+    if target is not None:
+        return OwnedFile(path, target, link=True)
+    text = host.read(path)
+    return OwnedFile(path, text) if text is not None else None
+
+
+def _plan_modules(plan: Plan, host: Host) -> None:
+    needed: Dict[str, List[str]] = {name: [] for name in plan.request.modules}
+    for key, value in plan.resolved.sysctl.items():
+        module = module_of(key, value)
+        if module:
+            needed.setdefault(module, []).append(key)
+    release = kernel_release(host, plan.live)
+    for name, keys in sorted(needed.items()):
+        if plan.live and loaded(host, name):
+            plan.modules.append(name)
+        elif (plan.live or release) and not available(host, name, release):
+            reason = "needs the module %s, which kernel %s does not have" % (name, release or "(unknown)")
+            plan.unsupported.update({key: reason for key in keys or ["modules." + name]})
+        elif plan.live and not host.running:
+            reason = "needs the module %s, which cannot be loaded for another root" % name
+            plan.unsupported.update({key: reason for key in keys or ["modules." + name]})
+        else:
+            plan.modules.append(name)
+            plan.loads += [name] if plan.live else []
+
+
+def _plan_writes(plan: Plan, host: Host) -> None:
+    for knob in plan.resolved.knobs:
+        if knob.name in plan.unsupported:
+            continue
+        current = host.read(knob.path)
+        reason = why_not(host, knob, plan.loads)
+        if reason:
+            plan.unsupported[knob.name] = reason
+            continue
+        found = canonical(current or "", knob.style)
+        if not knob.volatile:
+            plan.before.setdefault(knob.name, found)
+            other = COUNTERPARTS.get(knob.name)
+            if other is not None:
+                plan.before.setdefault(other, canonical(host.read(proc_path(other)) or ""))
+        if same(found, knob.wanted, knob.style):
+            continue
+        old = plan.old
+        known = old is not None and (
+            old.refused.get(knob.name) == knob.wanted
+            or (old.pending.get(knob.name) == found and old.knobs.get(knob.name, {}).get("value") == knob.wanted)
+        )
+        if known and old is not None and knob.name in old.refused:
+            plan.unsupported[knob.name] = old.unsupported.get(knob.name, "the kernel refused it before")
+        elif known:
+            plan.pending[knob.name] = found
+        plan.writes.append(Write(knob, found, retry=known))
+
+
+def why_not(host: Host, knob: Knob, loads: List[str]) -> str:
+    """Why this machine can't take the value, as far as reading tells; empty when it can."""
+    entry = lookup(knob.name)
+    if entry is not None and entry.kind == "gone":
+        return entry.hint
+    module = module_of(knob.name, knob.wanted) if entry is not None else ""
+    if module and module in loads:
+        return ""  # the key or the value appears with the module
+    writable, reason = host.writable(knob.path)
+    if not writable:
+        hidden = knob.name.startswith("net.") and not host.exists(knob.path)
+        return reason + (", or hides it in this network namespace" if hidden else "")
+    if knob.style == "choice":
+        offered = choices(host.read(knob.path) or "")
+        if len(offered) > 1 and knob.wanted not in offered:
+            return "this kernel offers only %s" % ", ".join(sorted(offered))
+    for kind, file in (("governor.", "scaling_available_governors"), ("epp.", "energy_performance_available_preferences")):
+        if knob.name.startswith(kind):
+            offered = choices(host.read(knob.path.rsplit("/", 1)[0] + "/" + file) or "")
+            if offered and knob.wanted not in offered:
+                return "the driver offers only %s" % ", ".join(sorted(offered))
+    return ""
+
+
+def _plan_release(plan: Plan, host: Host) -> None:
+    """Names owned so far and no longer wanted: put the value from before back, unless somebody changed it since."""
+    if plan.old is None:
+        return
+    wanted = {knob.name for knob in plan.resolved.knobs}
+    for knob in plan.old.knob_list():
+        if knob.name in wanted or knob.name in plan.resolved.deferred or knob.name.split(".")[0] in plan.resolved.deferred:
+            continue
+        before = plan.before.get(knob.name)
+        if not plan.live or before is None:
+            plan.released[knob.name] = "the kernel's own value comes back with the next boot"
+            continue
+        now = canonical(host.read(knob.path) or "", knob.style)
+        if not same(now, knob.wanted, knob.style):
+            plan.released[knob.name] = "left at %s: somebody else changed it" % now if now else "gone from this kernel"
+        elif same(before, now, knob.style):
+            plan.released[knob.name] = "stays at %s, its value from before" % now
+        else:
+            plan.released[knob.name] = "put back to %s" % before
+            plan.restores.append(Write(replace(knob, wanted=before), now))
+
+
+def in_force(plan: Plan) -> Dict[str, Knob]:
+    """Values the kernel holds when the plan is done, or will hold at boot, by name."""
+    return {knob.name: knob for knob in plan.resolved.knobs if knob.name not in plan.unsupported}
+
+
+def state_text(plan: Plan, replaced: Optional[Mapping[str, str]] = None) -> Optional[str]:
+    """Text of the state file when the plan is done; None when nothing is owned any more."""
+    if plan.request.empty:
+        return None
+    kept = plan.old.replaced if replaced is None and plan.old is not None else replaced
+    return _new_state(plan, in_force(plan), kept or {}).text()
+
+
+def _new_state(plan: Plan, holding: Mapping[str, Knob], replaced: Mapping[str, str]) -> State:
+    static = {key: value for key, value in plan.resolved.sysctl.items() if key not in plan.unsupported}
+    names = set(holding)
+    kept = names | {COUNTERPARTS[name] for name in names if name in COUNTERPARTS}
+    files = plan.files()
+    return State(
+        sysctl=static,
+        thp={name: str(value.value) for name, value in plan.request.thp.items() if "thp." + name not in plan.unsupported},
+        hugepages={name: knob.wanted for name, knob in holding.items() if name.startswith("hugepages")},
+        governor={name: str(value.value) for name, value in plan.request.governor.items()},
+        limits=[vars(limit).copy() for limit in plan.request.limits],
+        files={path: file_digest(owned) for path, owned in files.items()},
+        unsupported=dict(plan.unsupported),
+        left=dict(plan.resolved.left),
+        knobs={name: knob_entry(knob) for name, knob in holding.items() if not knob.volatile},
+        before={name: value for name, value in plan.before.items() if name in kept},
+        replaced={path: text for path, text in replaced.items() if path in files},
+        refused={write.knob.name: write.knob.wanted for write in plan.writes if write.knob.name in plan.unsupported},
+        pending=dict(plan.pending),
+        deferred=list(plan.resolved.deferred),
+        request=request_to_json(plan.request),
+    )
