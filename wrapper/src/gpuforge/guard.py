@@ -35,7 +35,7 @@ _SWEEP_SECONDS = 30.0  # how long the keeper tries to empty the scratch folder
 _NAMESPACES = ("--mount", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc", "--propagation", "private")
 _NEEDED_TOOLS = ("setpriv", "unshare")
 
-EXIT_KILLED = 137
+_EXIT_ENDED = 137  # of the keeper when it had to end the job
 
 
 def job_argv(argv: Sequence[str]) -> list[str]:
@@ -84,7 +84,7 @@ class GuardedProcess:
             yield raw.decode("utf-8", "replace").rstrip("\n")
 
     def wait(self) -> int:
-        """Wait for the job and return its exit status (137: it was killed)."""
+        """Wait for the job and return its exit status; a job that a signal killed has one that is not 0."""
         return self._process.wait()
 
     def stop(self) -> None:
@@ -170,7 +170,7 @@ def _keep(argv: list[str], scratch: str | None) -> int:
             asked_to_end = True
     if status is None:
         job.kill()
-        status = EXIT_KILLED
+        status = _EXIT_ENDED
         _reap_all()
         if scratch is not None and not _remove(scratch):
             print(f"gpuforge: the scratch folder {scratch} could not be removed", file=sys.stderr)

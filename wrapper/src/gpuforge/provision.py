@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from gpuforge.errors import GpuforgeError, error_from_json
 from gpuforge.events import Event
-from gpuforge.guard import EXIT_KILLED, run_guarded
+from gpuforge.guard import run_guarded
 from gpuforge.report import Reporter
 
 # What a job may see of the user's environment: where to find programs, how to reach and trust the network, the clock.
@@ -82,6 +82,8 @@ def run_job(
         raise failure
     if status != 0 or result is None:
         tail = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES:] if log.exists() else []
-        how = "was killed (out of memory?)" if status == EXIT_KILLED else f"ended with status {status}"
-        raise GpuforgeError("\n  | ".join([f"the worker {how} without an answer", *tail]), doing=doing, exit_code=4)
+        raise GpuforgeError(
+            "\n  | ".join([f"the worker ended with status {status} without an answer", *tail]), doing=doing, exit_code=4,
+            hint="" if tail else "it printed nothing: the kernel may have killed it for want of memory, see dmesg",
+        )  # fmt: skip
     return result

@@ -53,7 +53,8 @@ class Builder:
                 self.store.discard("base", digest)  # the archive has not moved: the new tree takes the old one's place
             return self.store.admit(
                 "base", digest, tree, name=name, parent="", seconds=time.monotonic() - start, created=time.time(),
-                meta={"key": recipe.key, "index": index, "distribution": recipe.distribution, "release": recipe.release},
+                meta={"key": recipe.key, "index": index, "distribution": recipe.distribution, "release": recipe.release,
+                      "version": recipe.version},
             )  # fmt: skip
 
     def layer(self, name: str, digest: str, playbook: Path, stack: Sequence[Entry], variables: Mapping[str, Any]) -> Entry:

@@ -56,19 +56,19 @@ def disk_hint(lines: object) -> str:
     return ""
 
 
-def open_tree(job: Job) -> Path:
-    """Mount the tree that *job* works on and return its root."""
+def open_tree(job: Job, *above: Path) -> Path:
+    """Mount the tree that *job* works on, with the folders *above* laid over it unseen by what is captured; its root."""
     scratch = Path(job["scratch"])
-    scaffold, root = scratch / "scaffold", scratch / "root"
-    chroot.make_scaffold(scaffold)
-    lower = [scaffold, *map(Path, reversed(job["stack"]))]
-    chroot.mount_layers(root, lower, upper=scratch / "diff", scratch=scratch / "overlay")
-    return root
+    lower = [*above, *map(Path, reversed(job["stack"]))]
+    chroot.mount_layers(scratch / "root", lower, upper=scratch / "diff", scratch=scratch / "overlay")
+    return scratch / "root"
 
 
 def make_layer(job: Job, emit: Emit) -> dict[str, Any]:
     """Apply one layer's role to the tree; what changed is left in the scratch folder's ``diff``."""
-    root = open_tree(job)
+    scaffold = Path(job["scratch"]) / "scaffold"
+    chroot.make_scaffold(scaffold)
+    root = open_tree(job, scaffold)
     archives = Path(job["archives"])
     chroot.mount_system(root, archives)
     os.environ.update(chroot.tree_environment(dict(os.environ)))
