@@ -15,8 +15,8 @@ import sys
 import time
 from dataclasses import dataclass
 
-import test_tiers as tiers
-from test_tiers import Counts, Tier
+import tiers
+from tiers import Counts, Tier
 
 #: How long a tier that ran into its limit may take to clean up, in seconds.
 GRACE_S = 60
@@ -78,7 +78,9 @@ def run(tier: Tier, *, asked: bool) -> Outcome:
     """Run one tier and count."""
     say(f"\n=== {tier.name}: {tier.what}")
     euid = os.geteuid()
-    not_run = tiers.obstacle(tier, euid=euid, sudo_works=lambda: subprocess.run(["sudo", "-v"], check=False).returncode == 0)
+    not_run = tiers.obstacle(
+        tier, euid=euid, sudo_works=lambda: subprocess.run(["sudo", "-v"], check=False).returncode == 0
+    )
     if not_run:
         say(f"!!! {tier.name} cannot run here: {not_run}")
         return Outcome(tier, Counts(failed=1) if asked else Counts(skipped=1), 0.0, not_run)
@@ -114,7 +116,9 @@ def summary(outcomes: list[Outcome]) -> str:
     lines = ["", f"{'tier':<12} {'passed':>7} {'failed':>7} {'skipped':>8} {'seconds':>8}"]
     for outcome in outcomes:
         counts = outcome.counts
-        row = f"{outcome.tier.name:<12} {counts.passed:>7} {counts.failed:>7} {counts.skipped:>8} {outcome.seconds:>8.0f}"
+        row = (
+            f"{outcome.tier.name:<12} {counts.passed:>7} {counts.failed:>7} {counts.skipped:>8} {outcome.seconds:>8.0f}"
+        )
         remark = f"not run here: {outcome.not_run}" if outcome.not_run else outcome.trouble
         lines.append(f"{row}  {remark}".rstrip())
     total = sum((outcome.counts for outcome in outcomes), Counts())
@@ -127,6 +131,8 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("tier", nargs="*", help=f"of: {', '.join(known)}; default: all but slow")
     names = parser.parse_args(argv).tier
+    # A stopped run cleans up like an interrupted one.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     unknown = sorted(set(names) - set(known))
     if unknown:
         parser.error(f"no tier called {', '.join(unknown)}: there are {', '.join(known)}")
