@@ -174,6 +174,7 @@ def bake(
     keep_on_failure: bool = False,
     verify: bool = True,
     verbosity: int = 0,
+    collection: Collection | None = None,
 ) -> BakeResult:
     """Bake *spec*: what is not in the store is made, and an image that is not verified yet is booted and checked.
 
@@ -183,7 +184,7 @@ def bake(
         VerificationFailed: the image does not boot or fails a check; it stays, marked unverified, with its serial log.
     """
     start = time.monotonic()
-    collection = find_collection()
+    collection = collection or find_collection()
     store = Store(work_dir.absolute())
     plan = make_plan(spec, work_dir=store.root, refresh=refresh, collection=collection)
     doing = f"baking {spec.name}"

@@ -99,9 +99,8 @@ def _imports(path: Path, plugins: Path) -> Iterator[Path]:
             names = [base, *(f"{base}.{alias.name}" for alias in node.names)]
         for name in names:
             target = plugins / name.removeprefix(_PACKAGE).replace(".", "/")
-            for candidate in (target.with_suffix(".py"), target / "__init__.py"):
-                if candidate.is_file():
-                    yield candidate
+            packages = [folder / "__init__.py" for folder in (target, *target.parents) if plugins in folder.parents]
+            yield from filter(Path.is_file, [target.with_suffix(".py"), *packages])
 
 
 def plugin_closure(collection: Collection, texts: Iterable[str]) -> list[Path]:
