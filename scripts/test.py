@@ -7,6 +7,7 @@ with the reason; if it was asked for by name, that is a failure.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shutil
 import signal
@@ -41,14 +42,14 @@ def say(text: str) -> None:
 
 
 def stop(process: subprocess.Popen[str]) -> None:
-    """End a tier: as Ctrl-C first, so that it can undo what it did, then for good."""
-    for number, wait_s in ((signal.SIGINT, GRACE_S), (signal.SIGKILL, 10)):
-        if process.poll() is None:
-            os.killpg(process.pid, number)
-            try:
-                process.wait(wait_s)
-            except subprocess.TimeoutExpired:
-                continue
+    """End a tier: as Ctrl-C first, so that it can undo what it did; then whatever is left of its group, for good."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE_S)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def stream(argv: tuple[str, ...], env: dict[str, str], limit_s: float) -> tuple[int | None, str]:
