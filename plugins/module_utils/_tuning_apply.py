@@ -14,7 +14,7 @@ from ._tuning_host import Host
 from ._tuning_keys import module_of, proc_path
 from ._tuning_keys_kernel import COUNTERPARTS
 from ._tuning_model import Knob, OwnedFile, TuningError
-from ._tuning_plan import Plan, Write, in_force, read_owned, refuse_required, state_text
+from ._tuning_plan import Plan, Write, in_force, owned_paths, read_owned, refuse_required, state_text
 from ._tuning_state import BOOT_STATE, STATE, State, knob_entry
 from ._tuning_values import canonical, same
 
@@ -205,7 +205,7 @@ def _swap_on(host: Host, device: str) -> None:
 def _write_files(plan: Plan, host: Host, undo: _Undo, outcome: Outcome) -> Dict[str, str]:
     """Write what differs; returns texts of files that were somebody else's before, by path."""
     replaced = dict(plan.old.replaced) if plan.old is not None else {}
-    owned = set(plan.old.files) if plan.old is not None else set()
+    owned = owned_paths(plan.old)
     for path, (found, wanted) in plan.file_changes().items():
         if found is not None and not found.link and path not in owned and wanted is not None:
             replaced[path] = found.text

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field, replace
-from typing import Dict, List, Mapping, Optional, Tuple
+from typing import Dict, List, Mapping, Optional, Set, Tuple
 
 from ._tuning_check import check
 from ._tuning_facts import read_machine
@@ -76,14 +76,16 @@ class Plan:
         """Owned files somebody else changed since the last run."""
         if self.old is None:
             return []
-        return sorted(path for path, digest in self.old.files.items() if file_digest(self.found.get(path)) != digest)
+        edited = [path for path, digest in self.old.files.items() if file_digest(self.found.get(path)) != digest]
+        for path, target in self.old.links.items():
+            if self.found.get(path) != OwnedFile(path, target, link=True):
+                edited.append(path)
+        return sorted(edited)
 
 
 def file_digest(owned: Optional[OwnedFile]) -> str:
-    """SHA-256 of a file's text, or of a link's target; empty for nothing."""
-    if owned is None:
-        return ""
-    return hashlib.sha256((("-> " if owned.link else "") + owned.text).encode()).hexdigest()
+    """SHA-256 of a file's text; empty for nothing and for a link."""
+    return hashlib.sha256(owned.text.encode()).hexdigest() if owned is not None and not owned.link else ""
 
 
 def make_plan(request: Request, host: Host, live: bool, problems: List[Problem]) -> Plan:
@@ -103,10 +105,15 @@ def make_plan(request: Request, host: Host, live: bool, problems: List[Problem])
         plan.swapoff = swaps(host)
     static = {key: value for key, value in plan.resolved.sysctl.items() if key not in plan.unsupported}
     plan.overridden = winners(host, SYSCTL, static)
-    for path in sorted(set(plan.files()) | set(old.files if old is not None else ())):
+    for path in sorted(set(plan.files()) | owned_paths(old)):
         plan.found[path] = read_owned(host, path)
     refuse_required(plan)
     return plan
+
+
+def owned_paths(state: Optional[State]) -> Set[str]:
+    """Every path a state owns, files and links."""
+    return set() if state is None else set(state.files) | set(state.links)
 
 
 def refuse_required(plan: Plan) -> None:
@@ -245,11 +252,16 @@ def _new_state(plan: Plan, holding: Mapping[str, Knob], replaced: Mapping[str, s
     files = plan.files()
     return State(
         sysctl=static,
-        thp={name: str(value.value) for name, value in plan.request.thp.items() if "thp." + name not in plan.unsupported},
+        thp={
+            name.replace("khugepaged_", "khugepaged/"): str(value.value)
+            for name, value in plan.request.thp.items()
+            if "thp." + name not in plan.unsupported
+        },
         hugepages={name: knob.wanted for name, knob in holding.items() if name.startswith("hugepages")},
-        governor={name: str(value.value) for name, value in plan.request.governor.items()},
+        governor=next((knob.wanted for name, knob in holding.items() if name.startswith("governor.")), ""),
         limits=[vars(limit).copy() for limit in plan.request.limits],
-        files={path: file_digest(owned) for path, owned in files.items()},
+        files={path: file_digest(owned) for path, owned in files.items() if not owned.link},
+        links={path: owned.text for path, owned in files.items() if owned.link},
         unsupported=dict(plan.unsupported),
         left=dict(plan.resolved.left),
         knobs={name: knob_entry(knob) for name, knob in holding.items() if not knob.volatile},

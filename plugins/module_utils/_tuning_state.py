@@ -28,9 +28,10 @@ class State:
     sysctl: Dict[str, str] = field(default_factory=dict)
     thp: Dict[str, str] = field(default_factory=dict)
     hugepages: Dict[str, str] = field(default_factory=dict)
-    governor: Dict[str, str] = field(default_factory=dict)
+    governor: str = ""
     limits: List[Dict[str, str]] = field(default_factory=list)
     files: Dict[str, str] = field(default_factory=dict)
+    links: Dict[str, str] = field(default_factory=dict)
     unsupported: Dict[str, str] = field(default_factory=dict)
     left: Dict[str, str] = field(default_factory=dict)
     knobs: Dict[str, Dict[str, str]] = field(default_factory=dict)
@@ -74,8 +75,11 @@ def knob_entry(knob: Knob) -> Dict[str, str]:
 
 
 def request_to_json(request: Request) -> Dict[str, Any]:
-    """The request as plain data."""
-    return json.loads(json.dumps(asdict(request)))  # type: ignore[no-any-return]
+    """The request as plain data, without reasons and sources (those stand in the files)."""
+    raw: Dict[str, Any] = json.loads(json.dumps(asdict(request)))
+    for section in _KEYED:
+        raw[section] = {name: setting["value"] for name, setting in raw[section].items()}
+    return raw
 
 
 def request_from_json(raw: Mapping[str, Any]) -> Request:
@@ -92,5 +96,5 @@ def request_from_json(raw: Mapping[str, Any]) -> Request:
         swap=raw["swap"],
         modules=tuple(raw["modules"]),
         required=tuple(raw["required"]),
-        **{name: {key: Setting(**value) for key, value in raw[name].items()} for name in _KEYED},
+        **{name: {key: Setting(value) for key, value in raw[name].items()} for name in _KEYED},
     )

@@ -7,68 +7,65 @@ They read files, so they answer alike for a running node and for an unpacked ima
 
 from __future__ import annotations
 
+import functools
 import re
-from typing import Optional
+from typing import Callable, Optional
 
+from .. import _dkms
+from .._modinfo import ModinfoError
 from .dpkg import installed
 from .expect import version_matches
-from .kernel import (
-    DKMS,
-    dkms_modules,
-    gpus_on_bus,
-    library,
-    module_info,
-    module_path,
-    newest_kernel,
-)
+from .kernel import dkms_builds, gpus_on_bus, library, module_info, module_path, newest_kernel, version_on_disk
 from .machine import Machine
 from .model import CRITICAL, WARNING, Check, Outcome, failed, passed, skipped, unknown
-from .modinfo import ModinfoError
 
 _PACKAGE = re.compile(r"(lib)?nvidia-.*|libcuda1")
-_NOT_WANTED = "no GPU on the bus, no driver package and no expectation of either"
+_NO_KERNEL = "no kernel is installed, see driver.kernel"
 _REBUILD = (
-    "`apt-get install linux-headers-KERNEL` for that kernel, then `dkms autoinstall -k KERNEL`; the compiler's words "
-    "are in /var/lib/dkms/nvidia*/*/build/make.log."
+    "Install linux-headers of that kernel, then `dkms autoinstall -k KERNEL`; the compiler's words are in make.log "
+    "below /var/lib/dkms/nvidia*/."
 )
+#: How many of the compiler's lines are shown.
+_LINES = 4
 
 
 def why_wanted(machine: Machine) -> Optional[str]:
-    """Why this machine should have a driver, or None when nothing says so."""
+    """Why this machine should have a driver, or None when nothing says so. Raises OSError."""
     if machine.expect.wants_driver:
         return "expected"
-    if any(name.startswith("nvidia") for name in machine.tree.names(DKMS)):
+    if any(name.startswith("nvidia") for name in machine.tree.names(_dkms.TREE)):
         return "DKMS source"
     if any(_PACKAGE.fullmatch(name.partition(":")[0]) for name in installed(machine)):
         return "package"
     return "GPU on the bus" if gpus_on_bus(machine) else None
 
 
-def beside_the_point(machine: Machine) -> Optional[Outcome]:
-    """The outcome when there is nothing to ask, None when there is."""
-    if why_wanted(machine) is None:
-        return skipped(_NOT_WANTED)
-    if machine.tree.is_file("/run/systemd/container"):
-        return skipped("a container has no kernel of its own")
-    return None
+def where_it_matters(ask: Callable[[Machine], Outcome]) -> Callable[[Machine], Outcome]:
+    """Skip the check where no driver is meant to be, and in containers, whose kernel is their host's affair."""
+
+    @functools.wraps(ask)
+    def asked(machine: Machine) -> Outcome:
+        if why_wanted(machine) is None:
+            return skipped("no GPU on the bus, no driver package and no expectation of either")
+        if machine.tree.is_file("/run/systemd/container"):
+            return skipped("a container has no kernel of its own")
+        return ask(machine)
+
+    return asked
 
 
+@where_it_matters
 def _kernel(machine: Machine) -> Outcome:
-    beside = beside_the_point(machine)
-    if beside:
-        return beside
     release = newest_kernel(machine)
-    expected = "a kernel with its modules in /lib/modules"
+    expected = "a kernel in /boot with its modules in /lib/modules"
     return passed(release, expected) if release else failed("none", expected)
 
 
+@where_it_matters
 def _module(machine: Machine) -> Outcome:
-    beside = beside_the_point(machine)
-    if beside:
-        return beside
     release = newest_kernel(machine)
     if release is None:
-        return skipped("no kernel is installed, see driver.kernel")
+        return skipped(_NO_KERNEL)
     expected = f"NVIDIA's module in modules.dep of {release}, built for it"
     path = module_path(machine, release)
     if path is None:
@@ -85,58 +82,46 @@ def _module(machine: Machine) -> Outcome:
     return passed(f"{path} {info.get('version', 'without version')}", expected)
 
 
-def _dkms(machine: Machine) -> Outcome:
-    beside = beside_the_point(machine)
-    if beside:
-        return beside
+@where_it_matters
+def _built(machine: Machine) -> Outcome:
     release = newest_kernel(machine)
     if release is None:
-        return skipped("no kernel is installed, see driver.kernel")
-    modules = dkms_modules(machine, release)
-    if not modules:
+        return skipped(_NO_KERNEL)
+    builds = dkms_builds(machine, release)
+    if not builds:
         return skipped("the module does not come from DKMS")
+    observed = f"{', '.join(f'{build.name}/{build.version} {build.status}' for build in builds)} for {release}"
     expected = f"installed for {release}"
-    observed = ", ".join(f"{item.name}/{item.version} {item.state}" for item in modules)
-    # An older version may stay in the tree as source; one installed version is what the kernel loads.
-    return (
-        passed(observed, expected)
-        if any(item.state == "installed" for item in modules)
-        else failed(f"{observed} for {release}", expected)
-    )
+    # An older version may stay as source; the kernel loads the one that is installed.
+    if any(build.status == "installed" for build in builds):
+        return passed(observed, expected)
+    words = [line.strip() for build in builds for line in build.errors][:_LINES]
+    return failed(observed + "".join(f"; {line}" for line in words), expected)
 
 
-def on_disk_version(machine: Machine, release: Optional[str]) -> Optional[str]:
-    """Version of NVIDIA's module for a kernel, None when there is no module. Raises ModinfoError."""
-    path = module_path(machine, release) if release else None
-    return module_info(machine, path).get("version") if path else None
-
-
+@where_it_matters
 def _userland(machine: Machine) -> Outcome:
-    beside = beside_the_point(machine)
-    if beside:
-        return beside
     expected = "libnvidia-ml of the same version as the module"
     try:
-        module = on_disk_version(machine, newest_kernel(machine))
-    except (ModinfoError, OSError) as exc:
+        module = version_on_disk(machine, newest_kernel(machine))
+    except ModinfoError as exc:
         return unknown(f"version of the module: {exc}", expected)
     path, version = library(machine)
-    if module is None and version is None:
-        return failed("neither module nor library", expected)
     if version is None:
-        return failed(f"module {module}, no libnvidia-ml.so.1", expected)
+        return failed(f"module {module or 'missing'}, no libnvidia-ml.so.1", expected)
     if module != version:
         return failed(f"module {module or 'missing'}, library {version} ({path})", expected)
     return passed(f"both {version}", expected)
 
 
+@where_it_matters
 def _version(machine: Machine) -> Outcome:
     wanted = machine.expect.driver
     if wanted is None:
         return skipped("no driver version is expected")
     try:
-        found = on_disk_version(machine, newest_kernel(machine)) or library(machine)[1]
-    except (ModinfoError, OSError) as exc:
+        found = version_on_disk(machine, newest_kernel(machine)) or library(machine)[1]
+    except ModinfoError as exc:
         return unknown(str(exc), wanted)
     if found is None:
         return failed("no driver", wanted)
@@ -146,7 +131,7 @@ def _version(machine: Machine) -> Outcome:
 CHECKS = (
     Check("driver.kernel", "a kernel is installed", CRITICAL, "Install the distribution's kernel package.", _kernel),
     Check("driver.module", "the newest kernel has NVIDIA's module", CRITICAL, _REBUILD, _module),
-    Check("driver.dkms", "DKMS installed the module for the newest kernel", CRITICAL, _REBUILD, _dkms),
+    Check("driver.dkms", "DKMS installed the module for the newest kernel", CRITICAL, _REBUILD, _built),
     Check(
         "driver.userland",
         "library and module are one version",

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from typing import List
 
-from .driver import beside_the_point
+from .driver import where_it_matters
 from .kernel import newest_kernel
 from .machine import Machine, ProgramError
 from .model import CRITICAL, Check, Outcome, failed, passed, skipped, unknown
@@ -31,19 +31,15 @@ def blacklists(machine: Machine) -> List[str]:
     return found
 
 
+@where_it_matters
 def _blacklisted(machine: Machine) -> Outcome:
-    beside = beside_the_point(machine)
-    if beside:
-        return beside
     expected = "`blacklist nouveau` in modprobe.d"
     found = blacklists(machine)
     return passed(", ".join(found), expected) if found else failed("nothing keeps nouveau from loading", expected)
 
 
+@where_it_matters
 def _initramfs(machine: Machine) -> Outcome:
-    beside = beside_the_point(machine)
-    if beside:
-        return beside
     release = newest_kernel(machine)
     image = f"/boot/initrd.img-{release}"
     if release is None or not machine.tree.is_file(image):

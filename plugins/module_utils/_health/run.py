@@ -7,7 +7,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import Dict, Iterable, List, Sequence, Tuple
 
-from . import driver, manifest, nouveau, system, tuning
+from . import driver, driver_live, manifest, nouveau, system, tuning
 from .machine import Machine
 from .model import NEEDS_BOOT, Check, HealthError, Outcome, Report, Result, skipped, unknown
 from .verdict import derive
@@ -16,6 +16,7 @@ from .verdict import derive
 CHECKS: Tuple[Check, ...] = (
     *system.CHECKS,
     *driver.CHECKS,
+    *driver_live.CHECKS,
     *nouveau.CHECKS,
     *tuning.CHECKS,
     *manifest.CHECKS,

@@ -4,13 +4,11 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from fnmatch import fnmatchcase
 from typing import Iterator, List, Sequence
 
-#: The kernel gives up after this many links in one path (MAXSYMLINKS in include/linux/namei.h).
-MAX_LINKS = 40
+from .._rootfs import inside
 
 
 class Tree:
@@ -27,37 +25,13 @@ class Tree:
     def __repr__(self) -> str:
         return f"Tree({self.root!r})"
 
-    def _below(self, parts: Sequence[str]) -> str:
-        return os.path.join(self.root, *parts)
+    def host(self, path: str) -> str:
+        """Where the file of that name really lies on the machine that reads it, links followed."""
+        return inside(self.root, path)
 
     def real(self, path: str) -> str:
         """``path`` with every link in it followed; parts that do not exist are kept as they are."""
-        todo = path.split("/")[::-1]
-        done: List[str] = []
-        links = 0
-        while todo:
-            part = todo.pop()
-            if part in ("", "."):
-                continue
-            if part == "..":
-                del done[-1:]
-                continue
-            try:
-                target = os.readlink(self._below([*done, part]))
-            except OSError:
-                done.append(part)
-                continue
-            links += 1
-            if links > MAX_LINKS:
-                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
-            if target.startswith("/"):
-                done.clear()
-            todo.extend(target.split("/")[::-1])
-        return "/" + "/".join(done)
-
-    def host(self, path: str) -> str:
-        """Where the file of that name really lies on the machine that reads it, links followed."""
-        return self._below(self.real(path).split("/")[1:])
+        return "/" + self.host(path)[len(self.root) :].lstrip("/")
 
     def host_unfollowed(self, path: str) -> str:
         """As `host`, but a link in the last place is named, not followed."""

@@ -9,107 +9,59 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Callable, Dict, Iterable, List, Mapping, Tuple
+import os
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional
 
+from .._tuning_keys import proc_path
+from .._tuning_state import BOOT_STATE, STATE, VERSION
+from .._tuning_values import canonical, same
 from .machine import Machine
 from .model import WARNING, Check, Outcome, failed, passed, skipped, unknown
 
-RECORD = "/etc/gpuforge/kernel-tuning.json"
-RECORD_VERSION = 1
-_THP = "/sys/kernel/mm/transparent_hugepage"
-_GOVERNORS = "/sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
+_EXPECTED = f"the values of {STATE}"
+
+
+class Wanted(NamedTuple):
+    """A live value: its file, what it should hold and how two texts of its kind are compared."""
+
+    path: str
+    value: str
+    style: str
 
 
 class RecordError(Exception):
     """There is no usable record; the message says why."""
 
 
-def read_record(machine: Machine) -> Mapping[str, Any]:
-    """The decoded record. Raises RecordError."""
+def read_record(machine: Machine, path: str = STATE) -> Mapping[str, Any]:
+    """A decoded record. Raises RecordError."""
     try:
-        record = json.loads(machine.tree.read_text(RECORD))
+        record = json.loads(machine.tree.read_text(path))
     except OSError as exc:
-        raise RecordError(f"{RECORD}: {exc.strerror}") from exc
+        raise RecordError(f"{path}: {exc.strerror}") from exc
     except ValueError as exc:
-        raise RecordError(f"{RECORD} is not JSON: {exc}") from exc
-    if not isinstance(record, dict) or record.get("version") != RECORD_VERSION:
-        raise RecordError(f"{RECORD} is not a record of version {RECORD_VERSION}")
+        raise RecordError(f"{path} is not JSON: {exc}") from exc
+    if not isinstance(record, dict) or record.get("version") != VERSION:
+        raise RecordError(f"{path} is not a record of version {VERSION}")
     return record
 
 
-def sysctl_path(key: str) -> str:
-    """Where the kernel shows a key; as in sysctl(8), a slash in a key stands for a dot in a name and the reverse."""
-    return "/proc/sys/" + key.translate(str.maketrans("./", "/."))
+def wanted(record: Mapping[str, Any]) -> Dict[str, Wanted]:
+    """Every live value that a record names: its sysctls, and its knobs, which name their own files."""
+    found = {key: Wanted(proc_path(key), str(value), "plain") for key, value in record.get("sysctl", {}).items()}
+    for name, knob in record.get("knobs", {}).items():
+        found[name] = Wanted(knob["path"], knob["value"], knob.get("style", "plain"))
+    return found
 
 
-def chosen(text: str) -> str:
-    """The word in brackets of "always [madvise] never", else the text with its white space evened out."""
-    for word in text.split():
-        if word.startswith("[") and word.endswith("]"):
-            return word[1:-1]
-    return " ".join(text.split())
-
-
-Wanted = Tuple[str, str, str]  # what it is called, the file that shows it, the value
-
-
-def _sysctls(record: Mapping[str, Any]) -> Iterable[Wanted]:
-    for key, value in record.get("sysctl", {}).items():
-        yield key, sysctl_path(key), " ".join(str(value).split())
-
-
-def _thp(record: Mapping[str, Any]) -> Iterable[Wanted]:
-    for name, value in (record.get("thp") or {}).items():
-        yield f"THP {name}", f"{_THP}/{name}", str(value)
-
-
-def compare(machine: Machine, wanted: Iterable[Wanted]) -> Outcome:
-    """Each file's live value against the wanted one; what cannot be read makes the whole unknown, not good."""
-    wrong: List[str] = []
-    unread: List[str] = []
-    right = 0
-    for name, path, value in wanted:
+def _with_record(ask: Callable[[Machine, Mapping[str, Any]], Outcome]) -> Callable[[Machine], Outcome]:
+    def asked(machine: Machine) -> Outcome:
         try:
-            live = chosen(machine.tree.read_text(path))
-        except OSError as exc:
-            unread.append(f"{name}: {exc.strerror}")
-            continue
-        if live == value:
-            right += 1
-        else:
-            wrong.append(f"{name} is {live}, not {value}")
-    expected = f"the values of {RECORD}"
-    if wrong:
-        return failed("; ".join([*wrong, *unread]), expected)
-    if unread:
-        return unknown("cannot read " + "; ".join(unread), expected)
-    if not right:
-        return skipped("nothing of this kind is set")
-    return passed(f"{right} as set", expected)
-
-
-def _live(part: Callable[[Mapping[str, Any]], Iterable[Wanted]]) -> Callable[[Machine], Outcome]:
-    def ask(machine: Machine) -> Outcome:
-        try:
-            record = read_record(machine)
+            return ask(machine, read_record(machine))
         except RecordError as exc:
             return skipped(f"{exc}, see tuning.record")
-        return compare(machine, part(record))
 
-    return ask
-
-
-def _governor(machine: Machine) -> Outcome:
-    try:
-        governor = read_record(machine).get("governor")
-    except RecordError as exc:
-        return skipped(f"{exc}, see tuning.record")
-    if not governor:
-        return skipped("no governor is set")
-    paths = machine.tree.glob(_GOVERNORS)
-    if not paths:
-        return unknown("this machine offers no CPU frequency control", governor)
-    return compare(machine, [(path.split("/")[5], path, governor) for path in paths])
+    return asked
 
 
 def _record(machine: Machine) -> Outcome:
@@ -118,34 +70,75 @@ def _record(machine: Machine) -> Outcome:
         record = read_record(machine)
     except RecordError as exc:
         return unknown(str(exc), expected)
-    left_out: Dict[str, str] = record.get("unsupported") or {}
-    note = "; not offered by this kernel: " + ", ".join(sorted(left_out)) if left_out else ""
-    return passed(f"version {RECORD_VERSION}{note}", expected)
+    left_out = sorted({**record.get("unsupported", {}), **record.get("left", {})})
+    return passed("readable" + (f"; not set here: {', '.join(left_out)}" if left_out else ""), expected)
 
 
-def _files(machine: Machine) -> Outcome:
+def compare(machine: Machine, values: Mapping[str, Wanted]) -> Outcome:
+    """Each file's live value against the wanted one; what cannot be read makes the whole unknown, not good."""
+    wrong: List[str] = []
+    unread: List[str] = []
+    for name, (path, value, style) in sorted(values.items()):
+        try:
+            live = machine.tree.read_text(path)
+        except OSError as exc:
+            unread.append(f"cannot read {name}: {exc.strerror}")
+            continue
+        if not same(live, value, style):
+            wrong.append(f"{name} is {canonical(live, style)}, not {value}")
+    if wrong:
+        return failed("; ".join(wrong + unread), _EXPECTED)
+    if unread:
+        return unknown("; ".join(unread), _EXPECTED)
+    return passed(f"{len(values)} as set", _EXPECTED) if values else skipped("nothing of this kind is set")
+
+
+def _values(below: str) -> Callable[[Machine], Outcome]:
+    """The question whether all values in files below a folder are as set."""
+
+    def ask(machine: Machine, record: Mapping[str, Any]) -> Outcome:
+        values = wanted(record)
+        if machine.tree.is_file(BOOT_STATE):
+            values.update(wanted(read_record(machine, BOOT_STATE)))
+        return compare(machine, {name: item for name, item in values.items() if item.path.startswith(below)})
+
+    return _with_record(ask)
+
+
+def _swap(machine: Machine, record: Mapping[str, Any]) -> Outcome:
+    if record.get("request", {}).get("swap") != "off" or "swap" in record.get("left", {}):
+        return skipped("swap is not set to be off")
+    areas = [line.split()[0] for line in machine.tree.read_text("/proc/swaps").splitlines()[1:] if line.strip()]
+    return failed("in use: " + ", ".join(areas), "no swap") if areas else passed("no swap")
+
+
+def _digest(machine: Machine, path: str) -> Optional[str]:
+    """SHA-256 of an owned file as the record has it (a link counts by its target), None when it is gone."""
     try:
-        files: Mapping[str, str] = read_record(machine).get("files") or {}
-    except RecordError as exc:
-        return skipped(f"{exc}, see tuning.record")
+        if machine.tree.is_link(path):
+            content = b"-> " + os.readlink(machine.tree.host_unfollowed(path)).encode()
+        else:
+            content = machine.tree.read_bytes(path)
+    except FileNotFoundError:
+        return None
+    return hashlib.sha256(content).hexdigest()
+
+
+def _files(machine: Machine, record: Mapping[str, Any]) -> Outcome:
+    files: Mapping[str, str] = record.get("files", {})
     if not files:
         return skipped("no file is owned")
-    wrong, unread = [], []
-    for path, digest in sorted(files.items()):
-        try:
-            if hashlib.sha256(machine.tree.read_bytes(path)).hexdigest() != digest:
-                wrong.append(f"{path} was edited")
-        except FileNotFoundError:
-            wrong.append(f"{path} is gone")
-        except OSError as exc:
-            unread.append(f"{path}: {exc.strerror}")
+    found = {path: _digest(machine, path) for path in sorted(files)}
+    wrong = [
+        f"{path} {'is gone' if digest is None else 'was edited'}"
+        for path, digest in found.items()
+        if digest != files[path]
+    ]
     expected = f"{len(files)} files as written"
-    if wrong:
-        return failed("; ".join([*wrong, *unread]), expected)
-    return unknown("cannot read " + "; ".join(unread), expected) if unread else passed(expected)
+    return failed("; ".join(wrong), expected) if wrong else passed(expected)
 
 
-_AGAIN = "`sysctl --system` shows which file sets a key last; run the role perf_tuning again to put the values back."
+_AGAIN = "Run the role perf_tuning again to put the values back; `sysctl --system` shows which file sets a key last."
 
 CHECKS = (
     Check(
@@ -155,14 +148,21 @@ CHECKS = (
         "Run the role perf_tuning, or leave the group out (`--skip tuning`) on a node that is not tuned.",
         _record,
     ),
-    Check("tuning.sysctl", "each sysctl has its value", WARNING, _AGAIN, _live(_sysctls), live=True),
-    Check("tuning.thp", "transparent hugepages are as set", WARNING, _AGAIN, _live(_thp), live=True),
-    Check("tuning.governor", "each CPU has its frequency governor", WARNING, _AGAIN, _governor, live=True),
+    Check("tuning.sysctl", "each sysctl has its value", WARNING, _AGAIN, _values("/proc/sys/"), live=True),
+    Check(
+        "tuning.sysfs",
+        "huge pages, governors and other values in /sys are as set",
+        WARNING,
+        "Run the role perf_tuning again; huge pages that no longer fit in fragmented memory need a reboot.",
+        _values("/sys/"),
+        live=True,
+    ),
+    Check("tuning.swap", "swap is off where it should be", WARNING, _AGAIN, _with_record(_swap), live=True),
     Check(
         "tuning.files",
         "the files of the tuning are as written",
         WARNING,
         "Move local edits to a file of their own, then run the role perf_tuning again.",
-        _files,
+        _with_record(_files),
     ),
 )

@@ -14,8 +14,6 @@ import struct
 import zlib
 from typing import Callable, Dict, Mapping
 
-from .machine import ProgramError, Runner
-
 # From elf.h: the header and the section header of a 64-bit little-endian object.
 _ELF_HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
 _SECTION = struct.Struct("<IIQQQQIIQQ")
@@ -32,6 +30,10 @@ class ModinfoError(Exception):
     """The module file cannot be read or understood; the message says why."""
 
 
+class PackedModule(ModinfoError):
+    """The module file is packed in a way that Python's library cannot undo."""
+
+
 def parse_modinfo(blob: bytes) -> Dict[str, str]:
     """First value of each key in the ``.modinfo`` section of a module. Raises ModinfoError if that is not one."""
     if blob[:6] != _MAGIC:
@@ -44,13 +46,14 @@ def parse_modinfo(blob: bytes) -> Dict[str, str]:
         for section in sections:
             start = names_at + section[0]
             if blob[start : blob.index(b"\0", start)] == b".modinfo":
-                return _pairs(blob[section[4] : section[4] + section[5]])
+                return parse_pairs(blob[section[4] : section[4] + section[5]])
     except (struct.error, IndexError, ValueError) as exc:
         raise ModinfoError("the ELF file is cut short or damaged") from exc
     raise ModinfoError("no .modinfo section: not a kernel module")
 
 
-def _pairs(section: bytes) -> Dict[str, str]:
+def parse_pairs(section: bytes) -> Dict[str, str]:
+    """First value of each key in NUL-terminated ``key=value`` texts: the section, or what ``modinfo -0`` prints."""
     found: Dict[str, str] = {}
     for entry in section.split(b"\0"):
         key, sign, value = entry.decode("utf-8", "replace").partition("=")
@@ -59,32 +62,22 @@ def _pairs(section: bytes) -> Dict[str, str]:
     return found
 
 
-def read_modinfo(path: str, run: Runner) -> Dict[str, str]:
+def read_modinfo(path: str) -> Dict[str, str]:
     """What the module file ``path`` (as the reading machine names it) says about itself.
 
-    Plain, .xz and .gz are read here; for .zst, which Python's library cannot unpack before 3.14, kmod's modinfo is
-    asked. Raises ModinfoError.
+    Plain, .xz and .gz files are read; .zst, which the standard library cannot unpack before Python 3.14, raises
+    `PackedModule`. Everything else that goes wrong raises ModinfoError.
     """
     suffix = path[path.rindex(".") :]
     if suffix == ".zst":
-        return _ask_kmod(path, run)
+        raise PackedModule(f"{path}: packed with zstd, which needs kmod's modinfo")
     opener = _OPENERS.get(suffix)
     if opener is None:
         raise ModinfoError(f"{path}: unknown compression {suffix}")
     try:
         with open(path, "rb") as file:
             return parse_modinfo(opener(file.read()))
+    except (EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile, ModinfoError) as exc:
+        raise ModinfoError(f"{path}: {exc}") from exc
     except OSError as exc:
         raise ModinfoError(f"{path}: {exc.strerror or exc}") from exc
-    except (EOFError, lzma.LZMAError, zlib.error, ModinfoError) as exc:
-        raise ModinfoError(f"{path}: {exc}") from exc
-
-
-def _ask_kmod(path: str, run: Runner) -> Dict[str, str]:
-    try:
-        ran = run(["modinfo", "-0", path])
-    except ProgramError as exc:
-        raise ModinfoError(f"{path}: {exc}") from exc
-    if ran.code:
-        raise ModinfoError(f"{path}: modinfo ended with {ran.code}: {ran.err.strip()}")
-    return _pairs(ran.out.encode())
