@@ -40,14 +40,14 @@ lint: setup ## Every linter, all findings
 format: setup ## Let ruff lay out the Python files
 	@$(VENV)/ruff check --fix --quiet . ; $(VENV)/ruff format .
 
-docs: setup ## Write docs/modules, docs/roles and the roles' README.md from their own specs
+docs: setup ## Write docs/modules and the roles' README.md from their own specs
 	@$(VENV)/python scripts/docs.py
 
 bench: setup ## Measure bakes (prints the figures of docs/numbers.md)
 	@$(if $(SUDO),$(SUDO) $(KEEP_ENV)) $(VENV)/python tests/bench/bake.py $(ARGS)
 
-gpuforge-node: setup-bake ## Write the on-node program dist/gpuforge-node
-	@$(VENV)/python scripts/gpuforge_node.py dist/gpuforge-node
+gpuforge-node: ## Write the on-node program dist/gpuforge-node (needs nothing but Python)
+	@$(PYTHON) scripts/gpuforge_node.py dist/gpuforge-node
 
 collection: setup-bake ## Build the collection's artifact into dist/
 	@$(VENV)/ansible-galaxy collection build --force --output-path dist
