@@ -10,11 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Callable, Dict, List, Mapping, Optional, Tuple
 
+from ._tuning_files import read_owned
 from ._tuning_host import Host
 from ._tuning_keys import module_of, proc_path
 from ._tuning_keys_kernel import COUNTERPARTS
 from ._tuning_model import Knob, OwnedFile, TuningError
-from ._tuning_plan import Plan, Write, in_force, owned_paths, read_owned, refuse_required, state_text
+from ._tuning_plan import Plan, Write, owned_paths, refuse_required
+from ._tuning_record import in_force, state_text
 from ._tuning_state import BOOT_STATE, STATE, State, knob_entry
 from ._tuning_values import canonical, same
 
@@ -72,19 +74,35 @@ def explain(exc: OSError) -> str:
 
 def apply_plan(plan: Plan, host: Host) -> Outcome:
     """Carry the plan out. Raises TuningError after everything was put back (or says what could not be)."""
-    undo = _Undo()
-    outcome = Outcome()
-    try:
+
+    def steps(undo: _Undo, outcome: Outcome) -> None:
         _remember_before(plan, host, undo)
         _load_modules(plan, host, undo, outcome)
-        for write in plan.writes:
-            _write(plan, host, write, undo, outcome)
-        refuse_required(plan)
+        _write_all(plan, host, undo, outcome)
         for write in plan.restores:
             _restore(plan, host, write, undo, outcome)
         _swap_off(plan, host, undo, outcome)
         replaced = _write_files(plan, host, undo, outcome)
         _remember(plan, host, replaced, undo, outcome)
+
+    return _all_or_nothing(steps)
+
+
+def write_values(plan: Plan, host: Host) -> Outcome:
+    """Only the live values of the plan, with the same promise."""
+
+    def steps(undo: _Undo, outcome: Outcome) -> None:
+        _write_all(plan, host, undo, outcome)
+        _swap_off(plan, host, undo, outcome)
+
+    return _all_or_nothing(steps)
+
+
+def _all_or_nothing(steps: Callable[[_Undo, Outcome], None]) -> Outcome:
+    undo = _Undo()
+    outcome = Outcome()
+    try:
+        steps(undo, outcome)
     except BaseException as exc:
         stuck = undo.run()
         what = explain(exc) if isinstance(exc, OSError) else str(exc)
@@ -94,6 +112,12 @@ def apply_plan(plan: Plan, host: Host) -> Outcome:
             raise TuningError("%s%s%s" % (what, where, tail)) from exc
         raise
     return outcome
+
+
+def _write_all(plan: Plan, host: Host, undo: _Undo, outcome: Outcome) -> None:
+    for write in plan.writes:
+        _write(plan, host, write, undo, outcome)
+    refuse_required(plan)
 
 
 def _put_text(host: Host, path: str, text: Optional[str]) -> None:
@@ -238,3 +262,5 @@ def _remember(plan: Plan, host: Host, replaced: Mapping[str, str], undo: _Undo, 
     volatile = State(knobs={name: knob_entry(knob) for name, knob in in_force(plan).items() if knob.volatile})
     if volatile.knobs:
         host.write_file(BOOT_STATE, volatile.text())
+    elif plan.live:
+        host.remove(BOOT_STATE)

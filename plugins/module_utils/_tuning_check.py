@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import List, Mapping, Optional
+from typing import List, Mapping, Optional, Tuple
 
 from ._tuning_keys import check_value, lookup, misspelt, near, proc_path
 from ._tuning_keys_kernel import COUNTERPARTS
@@ -27,6 +27,7 @@ READ_AHEAD = {"disks_kib": (0, 65536), "nfs_kib": (0, 65536)}
 PAGE_SIZES = (64, 2048, 32768, 524288, 1048576, 16777216)
 #: A reservation above this share of memory (percent) leaves too little for everything else.
 MOST_PERCENT = 50.0
+_KEY = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_./:@-]*\.[A-Za-z0-9_./:@-]+$")
 
 
 def check(request: Request, machine: Optional[Machine], problems: List[Problem]) -> None:
@@ -53,10 +54,12 @@ def check(request: Request, machine: Optional[Machine], problems: List[Problem])
     check_systemd_limits(request.systemd_limits, problems)
 
 
-def _check_words(found: Mapping[str, Setting], where: str, known: Mapping[str, object], problems: List[Problem]) -> None:
+def _check_words(
+    found: Mapping[str, Setting], where: str, known: Mapping[str, Tuple[str, ...]], problems: List[Problem]
+) -> None:
     for name, setting in sorted(found.items()):
         words = known.get(name)
-        if not isinstance(words, tuple):
+        if words is None:
             problems.append(Problem("%s.%s" % (where, name), "no such setting", "one of " + ", ".join(known)))
         elif setting.value not in words:
             problems.append(Problem("%s.%s" % (where, name), "%r is none of %s" % (setting.value, ", ".join(words))))
@@ -75,7 +78,7 @@ def _check_range(name: str, setting: Setting, where: str, problems: List[Problem
 def _check_sysctl(wanted: Mapping[str, Setting], machine: Optional[Machine], problems: List[Problem]) -> None:
     for key, setting in sorted(wanted.items()):
         where = "sysctl." + key
-        if not re.match(r"^[A-Za-z0-9_][A-Za-z0-9_./:@-]*\.[A-Za-z0-9_./:@-]+$", key) or ".." in proc_path(key).split("/"):
+        if not _KEY.match(key) or ".." in proc_path(key).split("/"):
             problems.append(Problem(where, "no sysctl key: names are parts joined by dots"))
             continue
         close = misspelt(key)
@@ -96,12 +99,17 @@ def _check_sysctl(wanted: Mapping[str, Setting], machine: Optional[Machine], pro
         other = COUNTERPARTS.get(key)
         if other in wanted and key < str(other):
             problems.append(Problem(where, "can't be set together with %s: each sets the other to 0" % other))
-        if key == "vm.min_free_kbytes" and machine is not None and setting.value.isdigit():
-            if int(setting.value) > machine.ram_kib // 20:
-                problems.append(
-                    Problem(where, "more than 5 % of this machine's memory", "use {rule: min_free_kbytes}")
-                )
+        _check_memory(key, setting.value, machine, problems)
     _check_neighbours(wanted, problems)
+
+
+def _check_memory(key: str, value: str, machine: Optional[Machine], problems: List[Problem]) -> None:
+    if key != "vm.min_free_kbytes" or machine is None or not value.isdigit():
+        return
+    if int(value) > machine.ram_kib // 20:
+        problems.append(
+            Problem("sysctl." + key, "more than 5 % of this machine's memory", "use {rule: min_free_kbytes}")
+        )
 
 
 def _check_rule(where: str, value: Mapping[str, object], problems: List[Problem]) -> None:

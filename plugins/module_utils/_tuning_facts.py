@@ -27,10 +27,10 @@ def read_machine(host: Host) -> Machine:
 
 def _memory(host: Host) -> Tuple[int, int]:
     text = host.read("/proc/meminfo") or ""
-    total = re.search(r"^MemTotal:\s+(\d+) kB", text, re.M)
+    total = re.search(r"^MemTotal:\s+(\d+) kB", text, re.MULTILINE)
     if total is None:
-        raise TuningError("cannot read MemTotal from %s/proc/meminfo; use live=false for an image" % host.root.rstrip("/"))
-    page = re.search(r"^Hugepagesize:\s+(\d+) kB", text, re.M)
+        raise TuningError("cannot read MemTotal from %s; use live=false for an image" % host.real("/proc/meminfo"))
+    page = re.search(r"^Hugepagesize:\s+(\d+) kB", text, re.MULTILINE)
     return int(total.group(1)), int(page.group(1)) if page else 0
 
 
@@ -50,9 +50,9 @@ def _virtual(host: Host) -> str:
     cpuinfo = host.read("/proc/cpuinfo") or ""
     product = (host.read("/sys/class/dmi/id/product_name") or "").strip()
     vendor = (host.read("/sys/class/dmi/id/sys_vendor") or "").strip()
-    if re.search(r"^flags\s*:.*\bhypervisor\b", cpuinfo, re.M):
+    if re.search(r"^flags\s*:.*\bhypervisor\b", cpuinfo, re.MULTILINE):
         return kind or product or vendor or "hypervisor"
-    if re.search(r"^flags\s*:", cpuinfo, re.M):
+    if re.search(r"^flags\s*:", cpuinfo, re.MULTILINE):
         return ""  # x86 without the flag: bare metal, whatever the vendor sells
     for name in _VIRTUAL:
         if name.lower() in (vendor + " " + product).lower():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Mapping
+import hashlib
+from typing import Dict, List, Mapping, Optional
 
+from ._tuning_host import Host
 from ._tuning_limits import limits_lines
 from ._tuning_model import OwnedFile, Request, Resolved, Setting
 
@@ -46,7 +48,9 @@ WantedBy=multi-user.target
 """
 
 
-def render(request: Request, resolved: Resolved, unsupported: Mapping[str, str], modules: List[str]) -> Dict[str, OwnedFile]:
+def render(
+    request: Request, resolved: Resolved, unsupported: Mapping[str, str], modules: List[str]
+) -> Dict[str, OwnedFile]:
     """Every owned file by path. Values the machine refused are left out, with the reason in a comment."""
     found: List[OwnedFile] = []
     for path, lines in (
@@ -144,3 +148,17 @@ def _manager(limits: Mapping[str, Setting]) -> List[str]:
     return ["[Manager]"] + [
         "DefaultLimit%s=%s" % (name.upper(), setting.value) for name, setting in sorted(limits.items())
     ]
+
+
+def file_digest(owned: Optional[OwnedFile]) -> str:
+    """SHA-256 of a file's text; empty for nothing and for a link."""
+    return hashlib.sha256(owned.text.encode()).hexdigest() if owned is not None and not owned.link else ""
+
+
+def read_owned(host: Host, path: str) -> Optional[OwnedFile]:
+    """What lies at the path of an owned file."""
+    target = host.readlink(path)
+    if target is not None:
+        return OwnedFile(path, target, link=True)
+    text = host.read(path)
+    return OwnedFile(path, text) if text is not None else None

@@ -14,9 +14,14 @@ BRIDGE = "net/bridge/br_netfilter_hooks.c"
 _REPORT = "the kernel only reports this value"
 
 #: Congestion controls of the kernel's tree (net/ipv4/tcp_*.c); each but the first two is a module ``tcp_<name>``.
-CONGESTION = (
-    ("reno", "cubic", "bbr", "bic", "cdg", "dctcp", "highspeed", "htcp", "hybla", "illinois")
-    + ("lp", "nv", "scalable", "vegas", "veno", "westwood", "yeah")
+CONGESTION = ("reno", "cubic", "bbr", "bic", "cdg", "dctcp", "highspeed", "htcp", "hybla", "illinois") + (
+    "lp",
+    "nv",
+    "scalable",
+    "vegas",
+    "veno",
+    "westwood",
+    "yeah",
 )
 #: Queueing disciplines that make sense as a default (net/sched); the kernel loads ``sch_<name>`` by itself.
 QDISCS = ("fq_codel", "fq", "pfifo_fast", "sfq", "cake", "codel", "pfifo", "fq_pie", "pie", "noqueue", "mq")

@@ -10,15 +10,35 @@ from ._tuning_model import Limit, Problem, Setting
 
 #: Items of man 5 limits.conf.
 ITEMS = (
-    ("core", "data", "fsize", "memlock", "nofile", "rss", "stack", "cpu", "nproc", "as", "maxlogins", "maxsyslogins")
-    + ("nonewprivs", "priority", "locks", "sigpending", "msgqueue", "nice", "rtprio")
-)
+    "core",
+    "data",
+    "fsize",
+    "memlock",
+    "nofile",
+    "rss",
+    "stack",
+    "cpu",
+    "nproc",
+    "as",
+    "maxlogins",
+    "maxsyslogins",
+) + ("nonewprivs", "priority", "locks", "sigpending", "msgqueue", "nice", "rtprio")
 UNLIMITED = ("unlimited", "infinity", "-1")
 #: Names behind DefaultLimit* of man 5 systemd-system.conf.
 SYSTEMD = (
-    ("CPU", "FSIZE", "DATA", "STACK", "CORE", "RSS", "NOFILE", "AS", "NPROC", "MEMLOCK", "LOCKS", "SIGPENDING")
-    + ("MSGQUEUE", "NICE", "RTPRIO", "RTTIME")
-)
+    "CPU",
+    "FSIZE",
+    "DATA",
+    "STACK",
+    "CORE",
+    "RSS",
+    "NOFILE",
+    "AS",
+    "NPROC",
+    "MEMLOCK",
+    "LOCKS",
+    "SIGPENDING",
+) + ("MSGQUEUE", "NICE", "RTPRIO", "RTTIME")
 #: The kernel's default of fs.nr_open (fs/file.c); a nofile limit above it makes pam refuse every login.
 NR_OPEN = 1048576
 
@@ -33,7 +53,8 @@ def check_limits(limits: Sequence[Limit], sysctl: Mapping[str, Setting], problem
             problems.append(Problem(where, "type %r is none of soft, hard, -" % limit.type))
         if limit.item not in ITEMS:
             close = near(limit.item, ITEMS, 0.6)
-            problems.append(Problem(where, "no such limit", "did you mean %s?" % close if close else "man 5 limits.conf"))
+            hint = "did you mean %s?" % close if close else "man 5 limits.conf"
+            problems.append(Problem(where, "no such limit", hint))
             continue
         why = _check_value(limit, sysctl)
         if why:
@@ -87,9 +108,7 @@ def limits_lines(limits: Sequence[Limit]) -> List[str]:
     lines: List[str] = []
     for limit in limits:
         domains = [limit.domain]
-        if limit.domain == "*" and not any(
-            (other.domain, other.item) == ("root", limit.item) for other in limits
-        ):
+        if limit.domain == "*" and not any((other.domain, other.item) == ("root", limit.item) for other in limits):
             domains.append("root")
         lines += ["%s %s %s %s" % (domain, limit.type, limit.item, limit.value) for domain in domains]
     return lines

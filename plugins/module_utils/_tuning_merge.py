@@ -29,9 +29,6 @@ def merge(profiles: Sequence[Mapping[str, Any]], own: Mapping[str, Any], problem
     single: Dict[str, Any] = {"hugepages": {}, "irq_affinity": (), "swap": "keep"}
     named = [("profiles[%d]." % place, profile) for place, profile in enumerate(profiles)] + [("", own)]
     for prefix, source in named:
-        if not isinstance(source, Mapping):
-            problems.append(Problem(prefix.rstrip("."), "must be a mapping"))
-            continue
         for section in source:
             if section not in SECTIONS:
                 problems.append(Problem(prefix + str(section), "no such section", "one of " + ", ".join(SECTIONS)))
@@ -60,8 +57,14 @@ def merge(profiles: Sequence[Mapping[str, Any]], own: Mapping[str, Any], problem
         limits=tuple(limits[key] for key in sorted(limits)),
         modules=tuple(sorted(set(lists["modules"]))),
         required=tuple(sorted({_required_name(name) for name in lists["required"]})),
-        **keyed,
-        **single,
+        sysctl=keyed["sysctl"],
+        thp=keyed["thp"],
+        governor=keyed["governor"],
+        read_ahead=keyed["read_ahead"],
+        systemd_limits=keyed["systemd_limits"],
+        hugepages=single["hugepages"],
+        irq_affinity=single["irq_affinity"],
+        swap=single["swap"],
     )
 
 
@@ -94,9 +97,7 @@ def _listed(source: Mapping[str, Any], section: str, prefix: str, problems: List
     return ()
 
 
-def _merge_keyed(
-    into: Dict[str, Setting], source: Any, where: str, dotted: bool, problems: List[Problem]
-) -> None:
+def _merge_keyed(into: Dict[str, Setting], source: Any, where: str, dotted: bool, problems: List[Problem]) -> None:
     if source is None:
         return
     if not isinstance(source, Mapping):

@@ -30,7 +30,7 @@ def kernel_release(host: Host, live: bool) -> str:
 
 def available(host: Host, name: str, release: str) -> bool:
     """True if that kernel has the module, as a file or built in."""
-    pattern = re.compile(r"/%s\.ko(\.\w+)?(:|$)" % re.escape(_plain(name)), re.M)
+    pattern = re.compile(r"/%s\.ko(\.\w+)?(:|$)" % re.escape(_plain(name)), re.MULTILINE)
     for file in ("modules.dep", "modules.builtin"):
         text = host.read("/lib/modules/%s/%s" % (release, file))
         if text is not None and pattern.search(text.replace("-", "_")):

@@ -5,22 +5,27 @@ Planning only reads. Check mode stops after it; a real run hands the plan to ``_
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field, replace
-from typing import Dict, List, Mapping, Optional, Set, Tuple
+from typing import Dict, List, Optional, Set, Tuple
 
+from ._sysctl_d import winners
 from ._tuning_check import check
 from ._tuning_facts import read_machine
-from ._tuning_files import SYSCTL, render
+from ._tuning_files import SYSCTL, file_digest, read_owned, render
 from ._tuning_host import Host
 from ._tuning_keys import lookup, module_of, proc_path
 from ._tuning_keys_kernel import COUNTERPARTS
 from ._tuning_model import Knob, Machine, OwnedFile, Problem, Request, Resolved, TuningError
 from ._tuning_modules import available, kernel_release, loaded
 from ._tuning_resolve import resolve, swaps
-from ._tuning_state import State, knob_entry, load_state, request_to_json
+from ._tuning_state import BOOT_STATE, State, load_state
 from ._tuning_values import canonical, choices, same
-from ._sysctl_d import winners
+
+#: Where a frequency driver says which words it takes.
+_OFFERS = (
+    ("governor.", "scaling_available_governors"),
+    ("epp.", "energy_performance_available_preferences"),
+)
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,9 @@ class Plan:
             if path not in wanted:
                 replaced = self.old.replaced.get(path) if self.old is not None else None
                 wanted[path] = OwnedFile(path, replaced) if replaced is not None else None
-        return {path: (self.found.get(path), new) for path, new in sorted(wanted.items()) if self.found.get(path) != new}
+        return {
+            path: (self.found.get(path), new) for path, new in sorted(wanted.items()) if self.found.get(path) != new
+        }
 
     @property
     def changed(self) -> bool:
@@ -83,11 +90,6 @@ class Plan:
         return sorted(edited)
 
 
-def file_digest(owned: Optional[OwnedFile]) -> str:
-    """SHA-256 of a file's text; empty for nothing and for a link."""
-    return hashlib.sha256(owned.text.encode()).hexdigest() if owned is not None and not owned.link else ""
-
-
 def make_plan(request: Request, host: Host, live: bool, problems: List[Problem]) -> Plan:
     """The plan for one machine or tree. Raises TuningError with every problem, before anything is touched."""
     machine: Optional[Machine] = read_machine(host) if live else None
@@ -95,11 +97,13 @@ def make_plan(request: Request, host: Host, live: bool, problems: List[Problem])
     if problems:
         raise TuningError("the tuning set is refused, nothing was changed:", problems)
     old = load_state(host)
+    if live:
+        old = _with_boot_values(old, load_state(host, BOOT_STATE))
     before = dict(old.before) if old is not None else {}
     plan = Plan(request, live, resolve(request, machine, host, before), old, before=before)
     _plan_modules(plan, host)
     if live:
-        _plan_writes(plan, host)
+        plan_writes(plan, host)
     _plan_release(plan, host)
     if request.swap == "off" and live and "swap" not in plan.resolved.left:
         plan.swapoff = swaps(host)
@@ -109,6 +113,13 @@ def make_plan(request: Request, host: Host, live: bool, problems: List[Problem])
         plan.found[path] = read_owned(host, path)
     refuse_required(plan)
     return plan
+
+
+def _with_boot_values(old: Optional[State], boot: Optional[State]) -> Optional[State]:
+    """The record with what ``gpuforge-tuning.service`` did at this boot: those values are ours too."""
+    if old is None or boot is None:
+        return old
+    return replace(old, knobs={**boot.knobs, **old.knobs}, before={**boot.before, **old.before})
 
 
 def owned_paths(state: Optional[State]) -> Set[str]:
@@ -127,15 +138,6 @@ def refuse_required(plan: Plan) -> None:
         raise TuningError("required settings can't be applied:", missing)
 
 
-def read_owned(host: Host, path: str) -> Optional[OwnedFile]:
-    """What lies at the path of an owned file."""
-    target = host.readlink(path)
-    if target is not None:
-        return OwnedFile(path, target, link=True)
-    text = host.read(path)
-    return OwnedFile(path, text) if text is not None else None
-
-
 def _plan_modules(plan: Plan, host: Host) -> None:
     needed: Dict[str, List[str]] = {name: [] for name in plan.request.modules}
     for key, value in plan.resolved.sysctl.items():
@@ -148,16 +150,17 @@ def _plan_modules(plan: Plan, host: Host) -> None:
             plan.modules.append(name)
         elif (plan.live or release) and not available(host, name, release):
             reason = "needs the module %s, which kernel %s does not have" % (name, release or "(unknown)")
-            plan.unsupported.update({key: reason for key in keys or ["modules." + name]})
+            plan.unsupported.update(dict.fromkeys(keys or ["modules." + name], reason))
         elif plan.live and not host.running:
             reason = "needs the module %s, which cannot be loaded for another root" % name
-            plan.unsupported.update({key: reason for key in keys or ["modules." + name]})
+            plan.unsupported.update(dict.fromkeys(keys or ["modules." + name], reason))
         else:
             plan.modules.append(name)
             plan.loads += [name] if plan.live else []
 
 
-def _plan_writes(plan: Plan, host: Host) -> None:
+def plan_writes(plan: Plan, host: Host) -> None:
+    """Add a write for each live value that differs, and the reason for each that can't be written."""
     for knob in plan.resolved.knobs:
         if knob.name in plan.unsupported:
             continue
@@ -202,12 +205,18 @@ def why_not(host: Host, knob: Knob, loads: List[str]) -> str:
         offered = choices(host.read(knob.path) or "")
         if len(offered) > 1 and knob.wanted not in offered:
             return "this kernel offers only %s" % ", ".join(sorted(offered))
-    for kind, file in (("governor.", "scaling_available_governors"), ("epp.", "energy_performance_available_preferences")):
+    for kind, file in _OFFERS:
         if knob.name.startswith(kind):
             offered = choices(host.read(knob.path.rsplit("/", 1)[0] + "/" + file) or "")
             if offered and knob.wanted not in offered:
                 return "the driver offers only %s" % ", ".join(sorted(offered))
     return ""
+
+
+def section_of(name: str) -> str:
+    """The option a knob belongs to: ``epp.policy0`` to governor, ``irq.40`` to irq_affinity."""
+    first = name.split(".")[0]
+    return {"epp": "governor", "irq": "irq_affinity"}.get(first, first)
 
 
 def _plan_release(plan: Plan, host: Host) -> None:
@@ -216,7 +225,7 @@ def _plan_release(plan: Plan, host: Host) -> None:
         return
     wanted = {knob.name for knob in plan.resolved.knobs}
     for knob in plan.old.knob_list():
-        if knob.name in wanted or knob.name in plan.resolved.deferred or knob.name.split(".")[0] in plan.resolved.deferred:
+        if knob.name in wanted or {knob.name, section_of(knob.name)} & set(plan.resolved.deferred):
             continue
         before = plan.before.get(knob.name)
         if not plan.live or before is None:
@@ -230,45 +239,3 @@ def _plan_release(plan: Plan, host: Host) -> None:
         else:
             plan.released[knob.name] = "put back to %s" % before
             plan.restores.append(Write(replace(knob, wanted=before), now))
-
-
-def in_force(plan: Plan) -> Dict[str, Knob]:
-    """Values the kernel holds when the plan is done, or will hold at boot, by name."""
-    return {knob.name: knob for knob in plan.resolved.knobs if knob.name not in plan.unsupported}
-
-
-def state_text(plan: Plan, replaced: Optional[Mapping[str, str]] = None) -> Optional[str]:
-    """Text of the state file when the plan is done; None when nothing is owned any more."""
-    if plan.request.empty:
-        return None
-    kept = plan.old.replaced if replaced is None and plan.old is not None else replaced
-    return _new_state(plan, in_force(plan), kept or {}).text()
-
-
-def _new_state(plan: Plan, holding: Mapping[str, Knob], replaced: Mapping[str, str]) -> State:
-    static = {key: value for key, value in plan.resolved.sysctl.items() if key not in plan.unsupported}
-    names = set(holding)
-    kept = names | {COUNTERPARTS[name] for name in names if name in COUNTERPARTS}
-    files = plan.files()
-    return State(
-        sysctl=static,
-        thp={
-            name.replace("khugepaged_", "khugepaged/"): str(value.value)
-            for name, value in plan.request.thp.items()
-            if "thp." + name not in plan.unsupported
-        },
-        hugepages={name: knob.wanted for name, knob in holding.items() if name.startswith("hugepages")},
-        governor=next((knob.wanted for name, knob in holding.items() if name.startswith("governor.")), ""),
-        limits=[vars(limit).copy() for limit in plan.request.limits],
-        files={path: file_digest(owned) for path, owned in files.items() if not owned.link},
-        links={path: owned.text for path, owned in files.items() if owned.link},
-        unsupported=dict(plan.unsupported),
-        left=dict(plan.resolved.left),
-        knobs={name: knob_entry(knob) for name, knob in holding.items() if not knob.volatile},
-        before={name: value for name, value in plan.before.items() if name in kept},
-        replaced={path: text for path, text in replaced.items() if path in files},
-        refused={write.knob.name: write.knob.wanted for write in plan.writes if write.knob.name in plan.unsupported},
-        pending=dict(plan.pending),
-        deferred=list(plan.resolved.deferred),
-        request=request_to_json(plan.request),
-    )

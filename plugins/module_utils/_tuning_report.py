@@ -8,7 +8,8 @@ from ._tuning_apply import Outcome
 from ._tuning_files import SYSTEM, USER
 from ._tuning_host import Host
 from ._tuning_model import OwnedFile
-from ._tuning_plan import Plan, in_force, state_text
+from ._tuning_plan import Plan
+from ._tuning_record import in_force, state_text
 from ._tuning_state import STATE
 
 
@@ -26,7 +27,9 @@ def predicted(plan: Plan) -> Dict[str, Any]:
     return {"values": values, "modules": list(plan.loads), "swapoff": list(plan.swapoff)}
 
 
-def report(plan: Plan, host: Host, outcome: Optional[Outcome], changes: Dict[str, Any], state_before: Optional[str]) -> Dict[str, Any]:
+def report(
+    plan: Plan, host: Host, outcome: Optional[Outcome], changes: Dict[str, Any], state_before: Optional[str]
+) -> Dict[str, Any]:
     """The module's result. ``outcome`` is None in check mode, ``changes`` are the file changes planned or done."""
     done = predicted(plan)
     if outcome is not None:
@@ -58,9 +61,7 @@ def report(plan: Plan, host: Host, outcome: Optional[Outcome], changes: Dict[str
         "released": dict(sorted(plan.released.items())),
         "left": dict(sorted(plan.resolved.left.items())),
         "deferred": list(plan.resolved.deferred),
-        "overridden": {
-            key: {"file": file, "value": value} for key, (file, value) in sorted(plan.overridden.items())
-        },
+        "overridden": {key: {"file": file, "value": value} for key, (file, value) in sorted(plan.overridden.items())},
         "drifted": plan.drifted(),
         "files": sorted(changes),
         "reexec": bool({SYSTEM, USER} & set(changes)),
@@ -94,7 +95,7 @@ def _applied(plan: Plan) -> Dict[str, str]:
 def _pending(plan: Plan) -> Dict[str, str]:
     """What needs a reboot, and why."""
     if not plan.live:
-        return {name: "set when the image boots" for name in sorted(list(in_force(plan)) + plan.resolved.deferred)}
+        return dict.fromkeys(sorted([*in_force(plan), *plan.resolved.deferred]), "set when the image boots")
     found = {
         name: "%s of %s pages now; memory is in pieces, at boot it is not" % (now, in_force(plan)[name].wanted)
         for name, now in plan.pending.items()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import List, Mapping, Optional
+from typing import List, Mapping, Optional, Union
 
 from ._tuning_check import THP
 from ._tuning_host import Host
@@ -11,6 +11,9 @@ from ._tuning_keys import proc_path
 from ._tuning_model import Knob, Machine, Request, Resolved
 from ._tuning_rules import GIB, Left, hugepages, work_out
 from ._tuning_values import canonical, cpu_set
+
+#: What one option comes to on this machine.
+Knobs = Union[List[Knob], Left]
 
 _THP_FOLDER = "/sys/kernel/mm/transparent_hugepage/"
 _CPUFREQ = "/sys/devices/system/cpu/cpufreq/policy*"
@@ -20,6 +23,7 @@ DISKS = re.compile(r"^(nvme\d+n\d+|sd[a-z]+|vd[a-z]+|xvd[a-z]+)$")
 _EPP_FIXED = ("intel_pstate", "amd-pstate-epp")
 #: PCI class prefixes: display and 3D controllers, Ethernet and InfiniBand, NVM Express.
 IRQ_CLASSES = {"gpu": ("0x0300", "0x0302"), "nic": ("0x0200", "0x0207"), "nvme": ("0x0108",)}
+NO_VALUE = "the running kernel has no such value"
 #: Turning swap off below this much memory (KiB) invites the out-of-memory killer.
 SWAP_LEAST = 16 * GIB
 
@@ -37,7 +41,7 @@ def resolve(request: Request, machine: Optional[Machine], host: Host, before: Ma
             done.deferred.append(key)
         else:
             current = before.get(key) or canonical(host.read(proc_path(key)) or "")
-            value = work_out(setting.value, machine, current) if current else Left("the running kernel has no such value")
+            value = work_out(setting.value, machine, current) if current else Left(NO_VALUE)
             if isinstance(value, Left):
                 done.left[key] = value.reason
             else:
@@ -74,7 +78,7 @@ def thp_knobs(request: Request) -> List[Knob]:
     ]
 
 
-def _hugepages(request: Request, machine: Machine, host: Host) -> object:
+def _hugepages(request: Request, machine: Machine, _host: Host) -> Knobs:
     pages = hugepages(request.hugepages, machine)
     if isinstance(pages, Left):
         return pages
@@ -86,7 +90,7 @@ def _hugepages(request: Request, machine: Machine, host: Host) -> object:
     return knobs
 
 
-def _governor(request: Request, machine: Machine, host: Host) -> object:
+def _governor(request: Request, machine: Machine, host: Host) -> Knobs:
     if machine.virtual:
         return Left("a virtual machine (%s): its host rules the frequency" % machine.virtual)
     policies = host.glob(_CPUFREQ)
@@ -116,7 +120,7 @@ def _read_ahead(request: Request, host: Host) -> List[Knob]:
     ]
 
 
-def _irq(request: Request, machine: Machine, host: Host) -> object:
+def _irq(request: Request, machine: Machine, host: Host) -> Knobs:
     if machine.virtual:
         return Left("a virtual machine (%s)" % machine.virtual)
     if machine.numa < 2:
@@ -140,7 +144,7 @@ def _irq(request: Request, machine: Machine, host: Host) -> object:
     return knobs
 
 
-def _swap(request: Request, machine: Machine, host: Host) -> object:
+def _swap(_request: Request, machine: Machine, _host: Host) -> Knobs:
     if machine.ram_kib < SWAP_LEAST:
         return Left("less than 16 GiB of memory: without swap the first peak kills processes")
     return []

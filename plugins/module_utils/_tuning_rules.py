@@ -74,27 +74,27 @@ def min_free_kbytes(machine: Machine, current: str) -> Outcome:
     return str(wanted) if wanted > _number(current) else Left("the kernel's own value is large enough")
 
 
-def swappiness(machine: Machine, current: str) -> Outcome:
+def swappiness(machine: Machine, _current: str) -> Outcome:
     """10, or 1 on nodes with 64 GiB and more. Never 0, which means: swap only when memory has run out."""
     return "1" if machine.ram_kib >= BIG else "10"
 
 
-def dirty_background_bytes(machine: Machine, current: str) -> Outcome:
+def dirty_background_bytes(machine: Machine, _current: str) -> Outcome:
     """1 GiB: on big nodes the kernel's ten percent would be a burst of many GiB."""
     return str(1024 * MIB) if machine.ram_kib >= BIG else Left("less than 64 GiB of memory: the ratio is right")
 
 
-def dirty_bytes(machine: Machine, current: str) -> Outcome:
+def dirty_bytes(machine: Machine, _current: str) -> Outcome:
     """4 GiB, on big nodes only."""
     return str(4096 * MIB) if machine.ram_kib >= BIG else Left("less than 64 GiB of memory: the ratio is right")
 
 
-def numa_balancing_off(machine: Machine, current: str) -> Outcome:
+def numa_balancing_off(machine: Machine, _current: str) -> Outcome:
     """0 where there are several nodes: launchers pin processes, and migration only costs."""
     return "0" if machine.numa >= 2 else Left("one NUMA node: nothing to balance")
 
 
-def zone_reclaim(machine: Machine, current: str) -> Outcome:
+def zone_reclaim(machine: Machine, _current: str) -> Outcome:
     """1 on bare metal with several NUMA nodes: a pinned rank's memory stays on its node."""
     if machine.virtual:
         return Left("a virtual machine (%s)" % machine.virtual)

@@ -12,9 +12,11 @@ from ._tuning_plan import make_plan
 from ._tuning_report import report
 from ._tuning_state import STATE
 
-SETS = (
-    ("sysctl", "thp", "hugepages", "numa_balancing", "governor", "read_ahead", "irq_affinity", "limits")
-    + ("systemd_limits", "swap", "modules", "required")
+SETS = ("sysctl", "thp", "hugepages", "numa_balancing", "governor", "read_ahead", "irq_affinity", "limits") + (
+    "systemd_limits",
+    "swap",
+    "modules",
+    "required",
 )
 
 

@@ -62,11 +62,12 @@ def load_state(host: Host, path: str = STATE) -> Optional[State]:
     try:
         raw = json.loads(text)
         if raw["version"] != VERSION:
-            raise TuningError("%s has version %r, this gpuforge knows %d; remove it to start anew" % (path, raw["version"], VERSION))
+            raise TuningError("%s has version %r, not %d; remove it to start anew" % (path, raw["version"], VERSION))
         del raw["version"]
         return State(**raw)
     except (ValueError, KeyError, TypeError) as exc:
-        raise TuningError("%s is damaged (%s); remove it, then run again: values from before are lost" % (path, exc))
+        why = "%s is damaged (%s); remove it, then run again: values from before are lost" % (path, exc)
+        raise TuningError(why) from exc
 
 
 def knob_entry(knob: Knob) -> Dict[str, str]:

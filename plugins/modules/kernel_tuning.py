@@ -11,8 +11,8 @@ version_added: 0.1.0
 description:
   - Takes the B(whole) wanted set in one call, checks all of it first, then writes one drop-in file a kind and the live
     values, reading each one back. What is no longer in the set is released.
-  - A value that this kernel or machine can't take is reported in RV(unsupported) with the reason; it fails the task only
-    when O(required) names it.
+  - A value that this kernel or machine can't take is reported in RV(unsupported) with the reason; it fails the task
+    only when O(required) names it.
   - When a run fails half-way, files and live values are put back. When it is killed, the next run completes it.
 author:
   - the gpuforge authors (@gpuforge)
@@ -58,8 +58,9 @@ options:
     default: {}
   hugepages:
     description:
-      - Huge pages as a share of memory, never a constant, as C(percent) of all memory or C(nodes) (percent of the memory
-        of each NUMA node, by its id); C(size_kib) of a page (V(2048)); C(min_ram_gib) below which none are taken (V(64)).
+      - Huge pages as a share of memory, never a constant, as C(percent) of all memory or C(nodes) (percent of the
+        memory of each NUMA node, by its id); C(size_kib) of a page (V(2048)); C(min_ram_gib) below which none are
+        taken (V(64)).
     type: dict
   numa_balancing:
     description: Automatic NUMA balancing, as for the key C(kernel.numa_balancing) of O(sysctl).
@@ -71,13 +72,14 @@ options:
     type: dict
     default: {}
   read_ahead:
-    description: Read-ahead in KiB, with the keys V(disks_kib) (NVMe, SCSI and virtual disks) and V(nfs_kib) (NFS mounts).
+    description:
+      - Read-ahead in KiB, with the keys V(disks_kib) (NVMe, SCSI and virtual disks) and V(nfs_kib) (NFS mounts).
     type: dict
     default: {}
   irq_affinity:
     description:
-      - Kinds of PCI devices whose interrupts stay on the CPUs of their own NUMA node. Left alone on virtual machines, with
-        one node, and where irqbalance runs.
+      - Kinds of PCI devices whose interrupts stay on the CPUs of their own NUMA node. Left alone on virtual machines,
+        with one node, and where irqbalance runs.
       - The kinds are V(gpu), V(nic) and V(nvme).
     type: list
     elements: str
@@ -135,8 +137,9 @@ attributes:
 seealso:
   - module: gpuforge.node.kernel_cmdline
 notes:
-  - Owns C(/etc/{sysctl.d,modules-load.d,tmpfiles.d,security/limits.d,systemd/system.conf.d,systemd/user.conf.d}/90-gpuforge.conf),
-    C(/etc/udev/rules.d/90-gpuforge.rules), C(gpuforge-tuning.service) and C(/etc/gpuforge/kernel-tuning.json).
+  - Owns C(90-gpuforge.conf) in C(/etc/sysctl.d), C(/etc/modules-load.d), C(/etc/tmpfiles.d), C(/etc/security/limits.d),
+    C(/etc/systemd/system.conf.d) and C(/etc/systemd/user.conf.d), C(/etc/udev/rules.d/90-gpuforge.rules),
+    C(gpuforge-tuning.service) and C(/etc/gpuforge/kernel-tuning.json).
   - Limits hold for new logins, and for services after C(systemctl daemon-reexec) and their own restart.
 """
 
@@ -222,8 +225,9 @@ reexec:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.gpuforge.node.plugins.module_utils._tuning_run import run
+
 from ansible_collections.gpuforge.node.plugins.module_utils._tuning_model import TuningError
+from ansible_collections.gpuforge.node.plugins.module_utils._tuning_run import run
 
 LIMIT = {
     "domain": {"type": "str", "default": "*"},
