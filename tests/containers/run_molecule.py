@@ -19,8 +19,8 @@ import sys
 import time
 from pathlib import Path
 
+from base_images import RELEASES, ImageError, ensure, image_name
 from engine import EngineError, settings
-from images import RELEASES, ImageError, ensure, image_name
 
 TOP = Path(__file__).resolve().parents[2]
 WORK = TOP / ".gpuforge"

@@ -17,6 +17,7 @@ import os
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 NEVER_LOOKED_AT = {
     # kernel and run-time file systems
@@ -28,6 +29,10 @@ NEVER_LOOKED_AT = {
     "/var/tmp",
     # where Ansible puts the module it is running
     "/root/.ansible",
+    # apt writes these whenever it is only asked what it would do
+    "/var/cache/apt/pkgcache.bin",
+    "/var/cache/apt/srcpkgcache.bin",
+    "/var/log/apt/eipp.log.xz",
     # the booted system writes these by itself, at any time
     "/var/log/journal",
     "/var/log/btmp",
@@ -44,31 +49,30 @@ HASHED_UP_TO = 4 * 1024 * 1024
 """Files above this size in bytes are compared by size and time of change only."""
 
 
-def describe(path: str) -> str:
+def describe(path: Path) -> str:
     """Return one line with everything of the file at `path` that may not change."""
-    info = os.lstat(path)
+    info = path.lstat()
     head = "mode=%o owner=%d:%d" % (info.st_mode, info.st_uid, info.st_gid)
     if stat.S_ISLNK(info.st_mode):
-        return "%s link=%s" % (head, os.readlink(path))
+        return "%s link=%s" % (head, path.readlink())
     if not stat.S_ISREG(info.st_mode):
         return head
     if info.st_size > HASHED_UP_TO:
         return "%s size=%d time=%d" % (head, info.st_size, info.st_mtime_ns)
-    with open(path, "rb") as stream:
-        return "%s sha256=%s" % (head, hashlib.sha256(stream.read()).hexdigest())
+    return "%s sha256=%s" % (head, hashlib.sha256(path.read_bytes()).hexdigest())
 
 
 def files() -> dict[str, str]:
     """Return path -> description of every file of the root file system and of what is mounted in it."""
     found = {}
-    for folder, folders, names in os.walk("/"):
+    for name, folders, names in os.walk("/"):
+        folder = Path(name)
         folders[:] = sorted(
-            name for name in folders if os.path.join(folder, name) not in NEVER_LOOKED_AT and name != CACHE_DIRECTORY
+            child for child in folders if str(folder / child) not in NEVER_LOOKED_AT and child != CACHE_DIRECTORY
         )
-        for name in folders + names:
-            path = os.path.join(folder, name)
-            if path not in NEVER_LOOKED_AT:
-                found[path] = describe(path)
+        for path in (folder / child for child in folders + names):
+            if str(path) not in NEVER_LOOKED_AT:
+                found[str(path)] = describe(path)
     return found
 
 
@@ -79,12 +83,26 @@ def packages() -> dict[str, str]:
     return dict(line.split("\t", 1) for line in lines)
 
 
+def packaged() -> set[str]:
+    """Return the paths that belong to packages: these are told apart by package, not one by one."""
+    paths = set()
+    for listing in Path("/var/lib/dpkg/info").glob("*.list"):
+        for line in listing.read_text().splitlines():
+            path = Path(line)
+            # Packages that still say /lib mean /usr/lib.
+            paths |= {line, str(path.parent.resolve() / path.name)}
+    return paths
+
+
 def differences(before: dict[str, str], after: dict[str, str], allowed: list[str]) -> list[str]:
     """Return one line for each path or package that is new, gone or different and not allowed to be."""
     lines = []
+    of_packages = packaged()
     for name in sorted(set(before) | set(after)):
         old, new = before.get(name), after.get(name)
         if old == new or any(fnmatch.fnmatchcase(name, pattern) for pattern in allowed):
+            continue
+        if old is None and name in of_packages:
             continue
         word = "new" if old is None else "gone" if new is None else "different"
         lines.append("%s: %s: %s -> %s" % (word, name, old, new))
@@ -93,16 +111,14 @@ def differences(before: dict[str, str], after: dict[str, str], allowed: list[str
 
 def main(arguments: list[str]) -> int:
     """Command line, see the text above."""
-    action, state, allowed = arguments[0], arguments[1], arguments[2:]
+    action, state, allowed = arguments[0], Path(arguments[1]), arguments[2:]
     now = {**files(), **packages()}
     if action == "remember":
-        with open(state, "w") as stream:
-            json.dump(now, stream)
+        state.write_text(json.dumps(now))
         return 0
     if action != "compare":
         raise SystemExit("tree_state: unknown action %s: remember or compare" % action)
-    with open(state) as stream:
-        found = differences(json.load(stream), now, allowed)
+    found = differences(json.loads(state.read_text()), now, allowed)
     print("\n".join(found))
     return 1 if found else 0
 

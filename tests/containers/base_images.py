@@ -136,7 +136,7 @@ def build(distribution: str) -> None:
         run(recipe(suite, tar))
         labels = {
             "gpuforge.recipe": recipe_digest(suite),
-            "gpuforge.built": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+            "gpuforge.built": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         }
         changes = [f"--change=LABEL {key}={value}" for key, value in labels.items()]
         run(["podman", "import", "--quiet", *changes, "--change=CMD /sbin/init", str(tar), image_name(distribution)])
