@@ -34,7 +34,9 @@ class Collection:
 
 
 def candidates() -> list[Path]:
-    """Where the collection may be, in the order of looking: the checkout round this file, then where Ansible looks."""
+    """Where the collection may be, in the order of looking: where the user says, round this file, where Ansible looks."""
+    if chosen := os.environ.get("GPUFORGE_COLLECTION"):
+        return [Path(chosen)]
     checkout = Path(__file__).resolve().parents[3]
     listed = os.environ.get("ANSIBLE_COLLECTIONS_PATH", "")
     folders = [Path(item) for item in listed.split(os.pathsep) if item]
@@ -47,8 +49,8 @@ def find_collection() -> Collection:
     tried = candidates()
     for path in tried:
         if (path / _MARK).is_file():
-            return Collection(path)
+            return Collection(path.resolve())
     raise Refused(
         f"the collection gpuforge.node is in none of {', '.join(map(str, tried))}",
-        hint="run gpuforge from a checkout, or install the collection with ansible-galaxy",
+        hint="run gpuforge from a checkout, install the collection with ansible-galaxy, or set GPUFORGE_COLLECTION to its folder",
     )

@@ -53,8 +53,7 @@ class Builder:
                 self.store.discard("base", digest)  # the archive has not moved: the new tree takes the old one's place
             return self.store.admit(
                 "base", digest, tree, name=name, parent="", seconds=time.monotonic() - start, created=time.time(),
-                meta={"key": recipe.key, "index": index, "distribution": recipe.distribution, "release": recipe.release,
-                      "version": recipe.version},
+                meta={"key": recipe.key, "index": index},
             )  # fmt: skip
 
     def layer(self, name: str, digest: str, playbook: Path, stack: Sequence[Entry], variables: Mapping[str, Any]) -> Entry:
@@ -80,6 +79,7 @@ class Builder:
     def image(self, digest: str, stack: Sequence[Entry]) -> ImageRecord:
         """Write the disk of *stack* and its manifest; the image is not verified yet."""
         start = time.monotonic()
+        recipe = base_tree.recipe(self.spec.base)
         epoch = source_date_epoch(os.environ, time.time())
         day = timestamp(epoch)[:10].replace("-", "")
         record = ImageRecord(
@@ -91,7 +91,13 @@ class Builder:
                 "record": record.to_json(),
                 "spec": dict(self.spec.written),
                 "disk": {"size_gib": self.spec.disk.size_gib, "formats": list(self.spec.disk.formats)},
-                "base": {**stack[0].meta, "digest": stack[0].digest, "name": stack[0].name},
+                "base": {
+                    "digest": stack[0].digest,
+                    "index": stack[0].meta["index"],
+                    "distribution": recipe.distribution,
+                    "release": recipe.release,
+                    "version": recipe.version,
+                },
                 "layers": [
                     {"name": entry.name, "digest": entry.digest, "seconds": entry.seconds, "bytes": entry.bytes}
                     for entry in stack[1:]

@@ -90,7 +90,7 @@ def write_image(job: Mapping[str, Any], root: Path, emit: Callable[[Event], None
         text = to_text(
             build_manifest(
                 spec=job["spec"],
-                base={key: base[key] for key in ("name", "digest", "distribution", "release", "index")},
+                base=base,
                 layers=[LayerRecord(**layer) for layer in job["layers"]],
                 dpkg=dpkg,
                 python=packages.python_versions(dists),

@@ -266,6 +266,7 @@ class Store:
     def garbage(self) -> list[GarbageItem]:
         """What can go without a loss: remains of killed runs, damaged entries, bases and layers that no image stands on."""
         items = [GarbageItem(path, "scratch", _size(path), "left by a run that was killed") for path in self._stale_runs()]
+        items += [GarbageItem(path, "kept", _size(path), "kept from a bake that failed") for path in _children(self.root / "kept")]
         used = {digest for image in self.images() for digest in image.layers}
         for kind in _FOLDERS:
             for path in _children(self.root / _FOLDERS[kind]):
