@@ -1,4 +1,4 @@
-"""`make docs`: the roles' README.md and docs/modules/*.md from the specs and documentation that ansible itself reads.
+"""`make docs`: the roles' README.md, docs/modules/*.md and the tables of README.md, from what ansible itself reads.
 
 With `--check` nothing is written; pages that are not as they would be written are named, and the exit code is 1.
 """
@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
 from markup import markdown, sentences, table
 
 REPO = Path(__file__).resolve().parent.parent
@@ -125,12 +126,43 @@ def module_page(name: str, told: Mapping[str, Any]) -> str:
     return "\n\n".join(part.strip() for part in parts if part.strip()) + "\n"
 
 
+def contents(readme: str, mark: str, rows: list[list[str]]) -> str:
+    """The text of README.md with a new table between `<!-- MARK -->` and `<!-- end MARK -->`."""
+    head, start, rest = readme.partition(f"<!-- {mark} -->\n")
+    _, end, tail = rest.partition(f"<!-- end {mark} -->")
+    if not start or not end:
+        raise SystemExit(f"README.md has no <!-- {mark} --> … <!-- end {mark} -->")
+    return head + start + table(["Name", "What it does"], rows) + "\n" + end + tail
+
+
+def in_order(roles: Mapping[str, Any]) -> list[str]:
+    """The roles' names in the order of site.yml; those that are no layer of it follow."""
+    plays = yaml.safe_load((REPO / "playbooks" / "site.yml").read_text(encoding="utf-8"))
+    layers = [entry["role"] for play in plays for entry in play["roles"]]
+    return [name for name in layers if name in roles] + sorted(set(roles) - set(layers))
+
+
 def pages() -> dict[Path, str]:
     """Every page with its text."""
     found = {}
-    for name, entry in ansible_doc("role").items():
+    roles, modules = ansible_doc("role"), ansible_doc("module")
+    readme = (REPO / "README.md").read_text(encoding="utf-8")
+    rows = [
+        [
+            f"[{name}](roles/{name.rpartition('.')[2]})",
+            markdown(roles[name]["entry_points"]["main"]["short_description"]),
+        ]
+        for name in in_order(roles)
+    ]
+    readme = contents(readme, "roles", rows)
+    rows = [
+        [f"[{name}](docs/modules/{name.rpartition('.')[2]}.md)", markdown(modules[name]["doc"]["short_description"])]
+        for name in sorted(modules)
+    ]
+    found[REPO / "README.md"] = contents(readme, "modules", rows)
+    for name, entry in roles.items():
         found[REPO / "roles" / name.rpartition(".")[2] / "README.md"] = role_page(name, entry["entry_points"])
-    for name, told in ansible_doc("module").items():
+    for name, told in modules.items():
         found[REPO / "docs" / "modules" / f"{name.rpartition('.')[2]}.md"] = module_page(name, told)
     return found
 
