@@ -11,16 +11,29 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
-from typing import List, Optional, Sequence
+from typing import Callable, List, Optional, Sequence
 
 PROGRAM = "gpuforge-node"
 FORMATS = ("text", "json", "junit", "prometheus")
 EXIT_USAGE = 2
+#: 128 + SIGPIPE, what a shell reports for a program whose reader went away.
+EXIT_PIPE = 141
 
 
 def _names(text: str) -> List[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _later(name: str) -> Callable[[argparse.Namespace], int]:
+    """A command of _node_commands.py, which is imported when the command runs."""
+
+    def run(args: argparse.Namespace) -> int:
+        from . import _node_commands
+
+        command: Callable[[argparse.Namespace], int] = getattr(_node_commands, name)
+        return command(args)
+
+    return run
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -28,67 +41,41 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=PROGRAM, description="Says what this GPU node is and whether it is well.")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
+    tree = argparse.ArgumentParser(add_help=False)
+    tree.add_argument("--root", default="/", metavar="DIR", help="read an unpacked image or a captured tree")
+    smi = argparse.ArgumentParser(add_help=False)
+    smi.add_argument("--nvidia-smi", metavar="PROGRAM", help="the nvidia-smi to ask (default: from PATH)")
+
+    facts = commands.add_parser("facts", parents=[tree, smi], help="what the node has: GPUs, topology, fabric")
+    facts.add_argument("--json", action="store_true", help="everything, as the modules return it")
+    facts.set_defaults(run=_later("facts"))
+
     check = commands.add_parser(
         "check",
-        help="check the node",
+        parents=[tree, smi],
+        help="whether the node is well",
         description="Checks the node. Ends with 0 when nothing is wrong, 1 when a check failed, 3 when none failed but "
         "something could not be told, 2 when it was called wrongly.",
     )
-    check.add_argument("--root", default="/", metavar="DIR", help="read an unpacked image or a captured tree")
     check.add_argument("--expect", metavar="FILE", help="expectations (default: /etc/gpuforge/expect.json if there)")
     check.add_argument("--only", type=_names, default=[], metavar="NAME,…", help="only these groups or checks")
     check.add_argument("--skip", type=_names, default=[], metavar="NAME,…", help="all but these groups or checks")
     check.add_argument("--format", choices=FORMATS, default="text", help="how to write the answers (default: text)")
-    check.add_argument("--output", metavar="FILE", help="write there, in one step, instead of to standard output")
+    check.add_argument("--output", metavar="FILE", help="write there, in one step, and text to standard output")
     check.add_argument("--list", action="store_true", help="name the checks that would run and end")
-    check.set_defaults(run=_check)
+    check.set_defaults(run=_later("check"))
+
+    fabric = commands.add_parser("fabric", parents=[tree], help="the network between nodes, and NCCL's settings for it")
+    fabric.add_argument(
+        "--write", metavar="FILE", help="write the settings there if they differ, such as /etc/nccl.conf"
+    )
+    fabric.set_defaults(run=_later("fabric"))
+
+    tune = commands.add_parser("tune", parents=[tree], help="kernel values that depend on the machine")
+    tune.add_argument("--apply", action="store_true", help="set them; otherwise say what would be set")
+    tune.add_argument("--format", choices=FORMATS[:2], default="text", help="how to write the answer (default: text)")
+    tune.set_defaults(run=_later("tune"))
     return parser
-
-
-def _write_whole(path: str, text: str) -> None:
-    """Put ``text`` at ``path`` in one step, so that a reader never sees half of it. Raises OSError."""
-    folder = os.path.dirname(os.path.abspath(path))
-    descriptor, name = tempfile.mkstemp(prefix=".gpuforge-", dir=folder)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
-
-
-def _check(args: argparse.Namespace) -> int:
-    from ._health.expect import EXPECT_FILE, Expect, parse_expect_text
-    from ._health.machine import Machine
-    from ._health.render import FORMATS as RENDERERS
-    from ._health.render import as_text
-    from ._health.run import choose, run_checks
-    from ._health.tree import Tree
-
-    checks = choose(args.only, args.skip)
-    if not os.path.isdir(args.root):
-        raise NotADirectoryError(20, "--root is not a folder", args.root)
-    tree = Tree(args.root)
-    if args.expect:
-        with open(args.expect, encoding="utf-8") as file:
-            expect = parse_expect_text(file.read(), args.expect)
-    elif tree.is_file(EXPECT_FILE):
-        expect = parse_expect_text(tree.read_text(EXPECT_FILE), EXPECT_FILE)
-    else:
-        expect = Expect()
-    if args.list:
-        width = max(len(check.id) for check in checks)
-        sys.stdout.write("".join(f"{check.id:<{width}}  {check.title}\n" for check in checks))
-        return 0
-    report = run_checks(Machine(tree, live=tree.root == "/", expect=expect), checks)
-    text = RENDERERS[args.format](report)
-    if args.output:
-        _write_whole(args.output, text)
-        text = as_text(report)
-    sys.stdout.write(text)
-    return report.exit_code
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
@@ -103,9 +90,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         sys.stderr.write(f"{PROGRAM}: {exc}\n")
         return EXIT_USAGE
     except BrokenPipeError:
-        # The reader went away; say so by the signal's usual code, and keep Python from complaining at exit.
+        # Keep Python from complaining when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+        return EXIT_PIPE
     except OSError as exc:
         sys.stderr.write(f"{PROGRAM}: {exc.filename or 'output'}: {exc.strerror or exc}\n")
         return EXIT_USAGE

@@ -5,16 +5,19 @@
 from __future__ import annotations
 
 import os
-import subprocess
+import shutil
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, Mapping, Sequence
 
+from .._smi_run import run
 from .expect import Expect
 from .tree import Tree
 
 #: Seconds. Long enough for a program on a loaded machine, short enough that a hung driver is noticed: nvidia-smi
 #: on a GPU that fell off the bus can block for good.
 PROGRAM_TIMEOUT = 60.0
+#: Not in the PATH of ordinary users, who may ask, too.
+_ADMIN_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
 
 class ProgramError(Exception):
@@ -35,21 +38,14 @@ Runner = Callable[[Sequence[str]], Ran]
 
 def run_program(argv: Sequence[str]) -> Ran:
     """Run a program in the C locale with no input. Raises ProgramError when there is no exit code to speak of."""
-    env = {**os.environ, "LC_ALL": "C"}
-    env["PATH"] = os.pathsep.join(filter(None, [env.get("PATH"), "/usr/local/sbin", "/usr/sbin", "/sbin"]))
-    try:
-        done = subprocess.run(
-            list(argv), stdin=subprocess.DEVNULL, capture_output=True, timeout=PROGRAM_TIMEOUT, env=env, check=False
-        )
-    except FileNotFoundError as exc:
-        raise ProgramError(f"{argv[0]} is not installed") from exc
-    except subprocess.TimeoutExpired as exc:
-        raise ProgramError(f"{argv[0]} did not answer within {PROGRAM_TIMEOUT:g} s") from exc
-    except OSError as exc:
-        raise ProgramError(f"{argv[0]} cannot be run: {exc.strerror}") from exc
-    if done.returncode < 0:
-        raise ProgramError(f"{argv[0]} was ended by signal {-done.returncode}")
-    return Ran(done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace"))
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), *_ADMIN_FOLDERS])
+    found = shutil.which(argv[0], path=path)
+    if found is None:
+        raise ProgramError(f"{argv[0]} is not installed")
+    answer = run([found, *argv[1:]], PROGRAM_TIMEOUT)
+    if answer.code is None or answer.code < 0:
+        raise ProgramError(answer.failure)
+    return Ran(answer.code, answer.output.decode("utf-8", "replace"), answer.errors.decode("utf-8", "replace"))
 
 
 def _no_facts() -> Mapping[str, Any]:
@@ -60,16 +56,15 @@ def _no_facts() -> Mapping[str, Any]:
 class Machine:
     """Everything a check may look at.
 
-    ``live`` is true when the files are those of the running machine; ``facts`` collects the GPU, topology and fabric
-    facts when first asked (it may run nvidia-smi); ``thresholds`` are numbers that replace those of thresholds.py.
+    ``live`` is true when the files are those of the running machine; ``gpu_facts`` reads what the module ``gpu_info``
+    returns, and is called at most once.
     """
 
     tree: Tree
     live: bool = True
     run: Runner = run_program
     expect: Expect = field(default_factory=Expect)
-    facts: Callable[[], Mapping[str, Any]] = _no_facts
-    thresholds: Mapping[str, float] = field(default_factory=dict)
+    gpu_facts: Callable[[], Mapping[str, Any]] = _no_facts
     _cache: Dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def once(self, key: str, make: Callable[[], Any]) -> Any:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import groupby
 from typing import Callable, Dict, List, Mapping
 from xml.etree import ElementTree
 
@@ -21,16 +22,23 @@ def as_json(report: Report) -> str:
 
 
 def as_text(report: Report) -> str:
-    """One line a check; what is wrong is followed by what was expected and what to do."""
+    """One line a check; what is wrong is followed by what was expected and what to do.
+
+    Neighbours of one group that were all skipped for one reason share a line.
+    """
     width = max((len(result.id) for result in report.results), default=0)
     lines = []
-    for result in report.results:
-        lines.append(f"{result.status:<7} {result.id:<{width}}  {result.observed}")
-        if result.status in (FAIL, UNKNOWN):
-            lines += [
-                f"{'':7} {'':{width}}  expected: {result.expected}",
-                f"{'':7} {'':{width}}  to do: {result.remedy}",
-            ]
+    for _key, grouped in groupby(report.results, lambda item: (item.status, item.group, item.observed)):
+        alike = list(grouped)
+        first = alike[0]
+        if first.status == SKIPPED and len(alike) > 1:
+            lines.append(f"{SKIPPED} {f'{first.group} ({len(alike)} checks)':<{width}}  {first.observed}")
+            continue
+        for result in alike:
+            lines.append(f"{result.status:<7} {result.id:<{width}}  {result.observed}")
+            if result.status in (FAIL, UNKNOWN):
+                lines.append(f"{'':{width + 8}}  expected: {result.expected}")
+                lines.append(f"{'':{width + 8}}  to do: {result.remedy}")
     counts = ", ".join(f"{number} {status}" for status, number in report.counts.items() if number)
     return "\n".join([*lines, f"verdict: {report.verdict} ({counts})"]) + "\n"
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import Dict, Iterable, List, Sequence, Tuple
 
-from . import driver, driver_live, manifest, nouveau, system, tuning
+from . import driver, driver_live, gpu, hygiene, hygiene_content, hygiene_identity, manifest, nouveau, system, tuning
 from .machine import Machine
 from .model import NEEDS_BOOT, Check, HealthError, Outcome, Report, Result, skipped, unknown
 from .verdict import derive
@@ -20,6 +20,10 @@ CHECKS: Tuple[Check, ...] = (
     *nouveau.CHECKS,
     *tuning.CHECKS,
     *manifest.CHECKS,
+    *gpu.CHECKS,
+    *hygiene.CHECKS,
+    *hygiene_identity.CHECKS,
+    *hygiene_content.CHECKS,
 )
 GROUPS: Tuple[str, ...] = tuple(dict.fromkeys(check.group for check in CHECKS))
 #: Groups that are only asked by name: a node that has been in use is not meant to look like a fresh image.
@@ -63,7 +67,7 @@ def ask(check: Check, machine: Machine) -> Outcome:
         return unknown(f"the check itself broke: {type(exc).__name__}: {exc}", remedy="Report this as a bug.")
 
 
-def run_checks(machine: Machine, checks: Iterable[Check] = CHECKS) -> Report:
+def run_checks(machine: Machine, checks: Iterable[Check]) -> Report:
     """Ask the checks in order and derive the verdict."""
     results = []
     for check in checks:

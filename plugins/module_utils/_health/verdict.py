@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from typing import Iterable, Mapping
 
-from .model import FAIL, UNKNOWN, VERDICTS, Result
+from .hygiene_traces import TRACES
+from .model import CRITICAL, FAIL, UNKNOWN, VERDICTS, Result
 
 #: What a failed check asks for. A node is isolated when jobs on it would fail or give wrong answers, rebooted when a
 #: reboot is what mends it, reset when resetting the GPU is, and monitored when it still works as it is.
@@ -23,11 +24,44 @@ ON_FAIL: Mapping[str, str] = {
     "driver.nouveau": "isolate",
     "driver.nouveau_initramfs": "isolate",
     "tuning.record": "monitor",
-    "tuning.sysctl": "monitor",
-    "tuning.sysfs": "monitor",
+    "tuning.values": "monitor",
     "tuning.swap": "monitor",
     "tuning.files": "monitor",
     "manifest.packages": "monitor",
+    "gpu.count": "isolate",
+    "gpu.driver": "isolate",
+    "gpu.lost": "reboot",
+    "gpu.needs_reset": "reset",
+    "gpu.needs_reboot": "reboot",
+    "gpu.readable": "monitor",
+    "gpu.model": "isolate",
+    "gpu.ecc_mode": "monitor",
+    "gpu.mig_mode": "monitor",
+    "gpu.persistence": "monitor",
+    "gpu.ecc_volatile": "reset",
+    "gpu.ecc_aggregate": "monitor",
+    "gpu.sram_threshold": "isolate",
+    "gpu.row_remap_pending": "reset",
+    "gpu.row_remap_failure": "isolate",
+    "gpu.rows_remapped": "isolate",
+    "gpu.retired_pages_pending": "reboot",
+    "gpu.repair_pending": "reset",
+    "gpu.unrepairable_memory": "isolate",
+    "gpu.slowdown": "isolate",
+    "gpu.heat": "monitor",
+    "gpu.temperature": "monitor",
+    "gpu.pcie_width": "reboot",
+    "gpu.nvlink": "reset",
+    "gpu.fabric": "isolate",
+    **{trace.id: ("isolate" if trace.severity == CRITICAL else "monitor") for trace in TRACES},
+    "hygiene.machine_id": "isolate",
+    "hygiene.authorized_keys": "isolate",
+    "hygiene.passwords": "isolate",
+    "hygiene.random_seed": "isolate",
+    "hygiene.private_keys": "isolate",
+    "hygiene.proxies": "monitor",
+    "hygiene.swap": "monitor",
+    "hygiene.logs": "monitor",
 }
 #: What is not known does not stop a node, and does not let it pass for good either.
 ON_UNKNOWN = "monitor"
