@@ -184,10 +184,11 @@ def _verbs(verbs: Verbs) -> Optional[_Choice]:
     if verbs.fabric is None:
         return None
     rates = sorted({port.rate_gbps for port in verbs.rails if port.rate_gbps is not None})
-    speed = " and ".join(f"{rate:g}" for rate in rates) or "unknown"
+    speed = " and ".join(f"{rate:g}" for rate in rates)
     layer = "InfiniBand" if verbs.fabric == "infiniband" else "RoCE v2"
-    return _Choice(verbs.fabric, f"{len(verbs.rails)} ACTIVE {layer} ports at {speed} Gb/s", verbs.rails,
-                   must_name=verbs.must_name)
+    count = len(verbs.rails)
+    return _Choice(verbs.fabric, f"{count} ACTIVE {layer} port{'s' if count > 1 else ''} "
+                   + (f"at {speed} Gb/s" if speed else "of unknown rate"), verbs.rails, must_name=verbs.must_name)
 
 
 def _say_why_not(node: _Node, choice: _Choice, verbs: Verbs) -> None:

@@ -119,8 +119,9 @@ def _gids(tree: Tree, where: str) -> Optional[Tuple[Tuple[int, str, Optional[str
     found = []
     for index in entries:
         gid = tree.text(f"{where}/gids/{index}")
-        if not gid or not gid.strip("0:"):  # unused entries are all zero
+        # Unused entries are all zero, or a subnet prefix with nothing after it.
+        if not gid or not gid.replace(":", "")[16:].strip("0"):
             continue
         found.append((index, gid, tree.text(f"{where}/gid_attrs/types/{index}"),
-                      tree.text(f"{where}/gid_attrs/ndevs/{index}")))
+                      tree.text(f"{where}/gid_attrs/ndevs/{index}") or None))
     return tuple(found)

@@ -14,6 +14,7 @@ from ._sysfs import Tree, format_cpulist, parse_cpulist, parse_cpumask
 
 _NVME_CLASS = 0x0108  # PCI base class 01, subclass 08: non-volatile memory controller
 _NETWORK_BASE_CLASS = 0x02  # Ethernet 0200, InfiniBand 0207, fabric 0208, other 0280
+_INFINIBAND_ON_SERIAL_BUS = 0x0C06  # ConnectX-3 and older
 
 
 def read_topology(root: str = "/", *, tree: Optional[Tree] = None,
@@ -49,9 +50,10 @@ def read_topology(root: str = "/", *, tree: Optional[Tree] = None,
 
 def is_nic(device: PciDevice) -> bool:
     """Return whether a PCI function is a network adapter of this machine (not a VF made for its guests)."""
-    if device.physical_function is not None:
+    code = device.class_code
+    if device.physical_function is not None or code is None:
         return False
-    return device.class_code is not None and device.class_code >> 8 == _NETWORK_BASE_CLASS
+    return code >> 8 == _NETWORK_BASE_CLASS or code == _INFINIBAND_ON_SERIAL_BUS
 
 
 def interface_names(tree: Tree, device: PciDevice) -> List[str]:
