@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -13,26 +12,22 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from gpuforge.collection import Collection, find_collection
-from gpuforge.errors import NoRoot, Refused, TaskFailed, ToolMissing, VerificationFailed
+from gpuforge.errors import NoRoot, Refused, TaskFailed
 from gpuforge.events import Kind, Status, make_event
-from gpuforge.guard import missing_tools
+from gpuforge.guard import TOOLS as GUARD_TOOLS
 from gpuforge.layers import SEAL
 from gpuforge.manifest import ImageRecord
 from gpuforge.plan import Plan, PlanItem, image_digest, make_plan, plan_layers
-from gpuforge.providers.local import base_tree
+from gpuforge.providers.local import base_tree, boot
 from gpuforge.providers.local.build import Builder
 from gpuforge.providers.local.store import Damaged, Entry, Store
+from gpuforge.providers.local.tools import require_tools
 from gpuforge.report import Reporter
 from gpuforge.spec import Spec, Verify
 
-# Programs of the host, each with the Debian package that has it.
-_BAKE_TOOLS: Final[Mapping[str, str]] = {
-    "mmdebstrap": "mmdebstrap", "mount": "mount", "mkfs.ext4": "e2fsprogs", "sfdisk": "fdisk", "mkfs.vfat": "dosfstools",
-    "mcopy": "mtools", "qemu-img": "qemu-utils", "grub-mkimage": "grub-common",
-}  # fmt: skip
-_BOOT_TOOLS: Final[Mapping[str, str]] = {
-    "qemu-system-x86_64": "qemu-system-x86", "ssh": "openssh-client", "ssh-keygen": "openssh-client",
-}  # fmt: skip
+# Programs of the host. The boots ask for their own once more, for `gpuforge verify`.
+_BAKE_TOOLS: Final = ("mmdebstrap", "mount", "mkfs.ext4", "sfdisk", "mkfs.vfat", "mcopy", "qemu-img", *GUARD_TOOLS)
+_BOOT_TOOLS: Final = ("qemu-system-x86_64", "ssh", "ssh-keygen")
 
 # What apt says of a package that its index names and the archive does not have any more.
 _GONE: Final = re.compile(r"404 +Not Found|Failed to fetch \S+\.deb")
@@ -49,17 +44,6 @@ class BakeResult:
     baked: tuple[str, ...]
     cached: tuple[str, ...]
     seconds: float
-
-
-def require_tools(tools: Mapping[str, str], doing: str) -> None:
-    """Raise ToolMissing, naming every program of *tools* (program → package) that is not on this machine."""
-    absent = {tool: package for tool, package in tools.items() if shutil.which(tool) is None}
-    absent |= dict.fromkeys(missing_tools(), "util-linux")
-    if absent:
-        raise ToolMissing(
-            f"not on this machine: {', '.join(sorted(absent))}", doing=doing,
-            hint=f"apt-get install {' '.join(sorted(set(absent.values())))}",
-        )  # fmt: skip
 
 
 class _Run:
@@ -195,15 +179,15 @@ def bake(
             "baking needs root: it mounts file systems and runs apt in the image's tree", doing=doing,
             hint="run it with sudo; plan, list, show and diff need no root",
         )  # fmt: skip
-    boot = verify and spec.verify.boot
-    require_tools({**_BAKE_TOOLS, **(_BOOT_TOOLS if boot else {})}, doing)
+    boots = verify and spec.verify.boot
+    require_tools([*_BAKE_TOOLS, *(_BOOT_TOOLS if boots else ())], doing=doing)
     store.prepare()
     for name in store.sweep():
         reporter.emit(make_event("message", "info", "store", detail=f"removed what the killed run {name} had left"))
     builder = Builder(spec, collection, store, reporter, verbosity=verbosity, keep=keep_on_failure)
     run = _Run(plan, collection, store, reporter, builder)
     record = run.all()
-    if boot and record.status != "verified":
+    if boots and record.status != "verified":
         record = check_image(record, store, reporter, spec.verify)
     return BakeResult(
         record.id, store.image_path(record), record.digest, record.status, tuple(run.baked), tuple(run.cached),
@@ -216,12 +200,37 @@ def verify(image: str, *, work_dir: Path, reporter: Reporter) -> list[Mapping[st
 
     Raises VerificationFailed as ``bake`` does.
     """
-    require_tools(_BOOT_TOOLS, f"verifying {image}")
     store = Store(work_dir.absolute())
     record = store.find_image(image)
     return list(check_image(record, store, reporter, Verify()).verification)
 
 
 def check_image(record: ImageRecord, store: Store, reporter: Reporter, how: Verify) -> ImageRecord:
-    """Boot *record*'s disk as *how* says and write the outcome into its record."""
-    raise VerificationFailed("not wired yet")
+    """Boot *record*'s disk by each firmware, write the outcome into its record and return that.
+
+    Raises:
+        VerificationFailed: one of the boots found something wrong; the record then says unverified.
+    """
+    folder = store.image_path(record)
+    reporter.emit(make_event("step", "start", "verify"))
+    start = time.monotonic()
+    with store.run() as scratch:
+        results = [
+            boot.verify_image(
+                folder, firmware=firmware, scratch=scratch, emit=reporter.emit, expect=how.expect, timeout_s=how.timeout_s
+            )
+            for firmware in how.firmware
+        ]
+    seconds = round(time.monotonic() - start, 3)
+    good = all(result.ok for result in results)
+    record = replace(
+        record,
+        status="verified" if good else "unverified",
+        verification=tuple(result.to_json() for result in results),
+        seconds={**record.seconds, "verify": seconds},
+    )
+    record.save(folder)
+    reporter.emit(make_event("step", "ok" if good else "failed", "verify", seconds=seconds))
+    if failures := [error for result in results if (error := result.error(record.id)) is not None]:
+        raise failures[0]
+    return record

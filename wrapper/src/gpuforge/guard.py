@@ -33,7 +33,7 @@ _SWEEP_SECONDS = 30.0  # how long the keeper tries to empty the scratch folder
 
 # Namespaces of a job. --kill-child makes the death of `unshare` the death of pid 1, and so of everything in the namespace.
 _NAMESPACES = ("--mount", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc", "--propagation", "private")
-_NEEDED_TOOLS = ("setpriv", "unshare")
+TOOLS = ("setpriv", "unshare")  # programs of the host that the guard needs
 
 _EXIT_ENDED = 137  # of the keeper when it had to end the job
 
@@ -41,11 +41,6 @@ _EXIT_ENDED = 137  # of the keeper when it had to end the job
 def job_argv(argv: Sequence[str]) -> list[str]:
     """Return *argv* wrapped so that it runs in its own namespaces and dies with its parent."""
     return ["setpriv", "--pdeathsig", "KILL", "--", "unshare", *_NAMESPACES, "--", *argv]
-
-
-def missing_tools() -> list[str]:
-    """Return the names of the programs that the guard needs and that are not on PATH."""
-    return [tool for tool in _NEEDED_TOOLS if shutil.which(tool) is None]
 
 
 class GuardedProcess:

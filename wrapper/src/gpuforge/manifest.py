@@ -23,7 +23,7 @@ SCHEMA_VERSION: Final = 1
 MANIFEST: Final = "manifest.json"
 RECORD: Final = "image.json"
 
-ImageStatus = Literal["verified", "unverified", "failed"]
+ImageStatus = Literal["verified", "unverified"]
 
 
 def timestamp(epoch: int) -> str:

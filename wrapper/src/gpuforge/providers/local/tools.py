@@ -20,6 +20,9 @@ _ERROR_LINES: Final = 20  # of a failed program's standard error that the messag
 
 # Debian's and Ubuntu's package of each program, for the hint.
 PACKAGES: Final[Mapping[str, str]] = {
+    "mmdebstrap": "mmdebstrap",
+    "mount": "mount",
+    "unshare": "util-linux",
     "mcopy": "mtools",
     "mkfs.ext4": "e2fsprogs",
     "mkfs.vfat": "dosfstools",
@@ -111,3 +114,9 @@ def run(
         tail = (done.stderr or done.stdout).decode("utf-8", "replace").strip().splitlines()[-_ERROR_LINES:]
         raise GpuforgeError("\n  | ".join([f"{shlex.join(argv)} {how}", *tail]), doing=doing, exit_code=4)
     return done.stdout
+
+
+def die_with_parent() -> list[str]:
+    """Prefix of a command line that lets the program be killed when the thread that started it ends, however it
+    ends."""
+    return [find_tool("setpriv") or "setpriv", "--pdeathsig", "KILL", "--"]
