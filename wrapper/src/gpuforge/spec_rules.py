@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from gpuforge.spec import RELEASES
+from gpuforge.spec_expect import EXPECT
 
 Path = tuple[str | int, ...]
 
@@ -41,14 +42,6 @@ _DRIVER = re.compile(r"\d{3}(\.\d{2,3}(\.\d{2})?)?")
 _CUDA = re.compile(r"\d{1,2}\.\d{1,2}(\.\d{1,2})?")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MIRROR = re.compile(r"(https?|file|copy):/\S+")
-
-# What the node's health check can expect, with the type of each value.
-EXPECT: Mapping[str, tuple[type, str]] = {
-    "count": (int, "a whole number"),
-    "model": (str, "text"),
-    "driver": (str, "text"),
-    "image": (bool, "true or false"),
-}
 
 _ARCHIVE_KEYS = ("distribution", "release", "kernel", "mirror", "security_mirror", "max_age_days")
 _PROVIDER_KEYS = {
@@ -198,13 +191,9 @@ def _verify(verify: Mapping[str, Any]) -> Iterator[Finding]:
         if key not in EXPECT:
             yield Finding(("verify", "expect", key), "is not a known key", "", suggest(key, EXPECT), key=True)
             continue
-        kind, word = EXPECT[key]
-        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            yield Finding(("verify", "expect", key), f"is {show(value)}, not {word}", "", f"write {word}")
-        elif value == "":
-            yield Finding(("verify", "expect", key), "is empty", "", "write a value or remove the key")
-        elif isinstance(value, int) and value < 0:
-            yield Finding(("verify", "expect", key), f"is {value}", "a count is not negative", "write 0 or more")
+        is_right, words = EXPECT[key]
+        if not is_right(value):
+            yield Finding(("verify", "expect", key), f"is {show(value)}", "", f"write {words}")
 
 
 def _provider(data: Mapping[str, Any]) -> Iterator[Finding]:
@@ -245,6 +234,8 @@ def show(value: object) -> str:
         return "a mapping"
     if isinstance(value, list):
         return "a list"
+    if value is None:
+        return "empty"
     text = f'"{value}"' if isinstance(value, str) else str(value)
     return text if len(text) <= 60 else text[:57] + "…"
 

@@ -20,7 +20,7 @@ from gpuforge.errors import Problem
 Path = tuple[str | int, ...]
 
 _TAG = "tag:yaml.org,2002:"
-_SCALARS = {_TAG + name for name in ("null", "bool", "int", "float", "str")}
+_TAGS = {_TAG + name for name in ("null", "bool", "int", "float", "str", "timestamp", "seq", "map")}
 
 
 def dotted(path: Path) -> str:
@@ -64,7 +64,10 @@ class Document:
 def read_yaml(text: str, file: str) -> Document:
     """The document in ``text``; never raises for what a user can write."""
     document = Document(file)
-    loader = yaml.SafeLoader(text)
+    try:
+        loader = yaml.SafeLoader(text)
+    except yaml.YAMLError as exc:  # a character that no YAML file may hold
+        return _broken(document, exc)
     try:
         root = loader.get_single_node()
         if root is None:
@@ -82,11 +85,16 @@ def read_yaml(text: str, file: str) -> Document:
         document.problems.append(Problem("", f"is not valid YAML: {what}", hint=_yaml_hint(text, exc), at=at))
         document.broken = True
     except (yaml.YAMLError, RecursionError) as exc:
-        document.problems.append(Problem("", f"is not valid YAML: {' '.join(str(exc).split())}", at=file))
-        document.broken = True
+        return _broken(document, exc)
     finally:
         loader.dispose()
     document.broken = document.broken or (not document.data and bool(document.problems))
+    return document
+
+
+def _broken(document: Document, exc: Exception) -> Document:
+    document.problems.append(Problem("", f"is not valid YAML: {' '.join(str(exc).split())}", at=document.file))
+    document.broken = True
     return document
 
 
@@ -118,6 +126,10 @@ class _Reader:
         if node in parents:
             self.complain(path, node, "contains itself", "remove the alias")
             return None
+        if node.tag not in _TAGS:
+            tag = node.tag.replace(_TAG, "!!")
+            self.complain(path, node, f"has the tag {tag}", "write plain text, a number, true or false")
+            return None
         if isinstance(node, yaml.MappingNode):
             return self.mapping(node, path, parents)
         if isinstance(node, yaml.SequenceNode):
@@ -128,10 +140,6 @@ class _Reader:
         self.document.raw[path] = text = str(node.value)
         if node.tag == _TAG + "timestamp":
             return text
-        if node.tag not in _SCALARS:
-            tag = node.tag.replace(_TAG, "!!")
-            self.complain(path, node, f"has the tag {tag}", "write plain text, a number, true or false")
-            return None
         try:
             value = self.loader.construct_object(node, deep=True)
         except ValueError:  # such as "!!int abc"
