@@ -14,6 +14,8 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parent.parent
 REPORTS = REPO / "build" / "test"
 BIN = Path(sys.executable).parent
+#: The tools of .venv first; administrators' tools are not on every user's PATH.
+SEARCH = os.pathsep.join([str(BIN), os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 
 
 @dataclass(frozen=True)
@@ -101,12 +103,17 @@ SLOW = Tier("slow", "what takes many minutes", (*PYTEST, "-m", "slow", "tests"),
 
 
 def environment() -> dict[str, str]:
-    """The environment of every tier: the tools of .venv first, and no byte code in the checkout from root's runs."""
-    return {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}", "PYTHONDONTWRITEBYTECODE": "1"}
+    """The environment of every tier; no byte code in the checkout from root's runs."""
+    return {**os.environ, "PATH": SEARCH, "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def find(tool: str) -> str | None:
+    """Path of a program, or None."""
+    return shutil.which(tool, path=SEARCH)
 
 
 def obstacle(
-    tier: Tier, *, euid: int, which: Callable[[str], str | None] = shutil.which, sudo_works: Callable[[], bool]
+    tier: Tier, *, euid: int, which: Callable[[str], str | None] = find, sudo_works: Callable[[], bool]
 ) -> str:
     """Say why a tier cannot run here, or "" if it can."""
     lacking = [tool for tool in tier.tools if which(tool) is None]

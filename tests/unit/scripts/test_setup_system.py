@@ -92,3 +92,13 @@ def test_apt_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(system, "missing", lambda packages: tuple(packages))
     with pytest.raises(SetupError, match="not installed: mtools"):
         system.install(["mtools"])
+
+
+def test_every_tool_that_the_builder_asks_for_comes_from_a_package_named_here() -> None:
+    """The builder names a package for each tool that it misses; the set-up must have installed it."""
+    from gpuforge import bake
+    from gpuforge.providers.local import tools
+
+    asked = {*bake._BAKE_TOOLS.values(), *bake._BOOT_TOOLS.values(), *tools.PACKAGES.values()}
+    # Parts of every Debian and Ubuntu.
+    assert sorted(asked - set(system.BAKE) - {"tar", "util-linux"}) == []
