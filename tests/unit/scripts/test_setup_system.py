@@ -10,6 +10,8 @@ from setup_steps import system
 from setup_steps.problems import SetupError
 from setup_steps.system import System
 
+from gpuforge.providers.local.tools import PACKAGES
+
 DEBIAN = 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nVERSION_ID="12"\nID=debian\n# a comment=1\n'
 
 
@@ -96,9 +98,5 @@ def test_apt_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_tool_that_the_builder_asks_for_comes_from_a_package_named_here() -> None:
     """The builder names a package for each tool that it misses; the set-up must have installed it."""
-    from gpuforge import bake
-    from gpuforge.providers.local import tools
-
-    asked = {*bake._BAKE_TOOLS.values(), *bake._BOOT_TOOLS.values(), *tools.PACKAGES.values()}
     # Parts of every Debian and Ubuntu.
-    assert sorted(asked - set(system.BAKE) - {"tar", "util-linux"}) == []
+    assert sorted(set(PACKAGES.values()) - set(system.BAKE) - {"tar", "util-linux"}) == []
