@@ -29,6 +29,19 @@ _VALUE = re.compile(r"^[A-Za-z0-9_.,:;=+/@%*?!&|<>()\[\]{}~^# -]*$")
 _PLAIN = re.compile(r"^[A-Za-z0-9_.,:=+/@%-]*$")
 
 
+#: Takes words out of one variable. Words between double quotes belong together, as they do for the kernel.
+_FILTER = """\
+set -f; gpuforge_kept=; gpuforge_open=
+for gpuforge_word in ${variable}; do
+  gpuforge_word="${{gpuforge_open:+$gpuforge_open }}$gpuforge_word"
+  case "$gpuforge_word" in *\\"*\\"*) ;; *\\"*) gpuforge_open="$gpuforge_word"; continue ;; esac
+  gpuforge_open=
+  case "$gpuforge_word" in {patterns}) ;; *) gpuforge_kept="$gpuforge_kept $gpuforge_word" ;; esac
+done
+{variable}="${{gpuforge_kept# }}${{gpuforge_open:+ $gpuforge_open}}"
+set +f; unset gpuforge_kept gpuforge_open gpuforge_word"""
+
+
 class CmdlineError(Exception):
     """The parameters can't be set; every reason, one a line."""
 
@@ -111,13 +124,7 @@ def render(present: Sequence[str], absent: Sequence[str]) -> str:
     if absent:
         patterns = "|".join(sorted(_pattern(parameter) for parameter in absent))
         for variable in ("GRUB_CMDLINE_LINUX", "GRUB_CMDLINE_LINUX_DEFAULT"):
-            lines += [
-                "set -f; gpuforge_kept=",
-                "for gpuforge_word in $%s; do" % variable,
-                '  case "$gpuforge_word" in %s) ;; *) gpuforge_kept="$gpuforge_kept $gpuforge_word" ;; esac' % patterns,
-                "done",
-                '%s="${gpuforge_kept# }"; set +f; unset gpuforge_kept gpuforge_word' % variable,
-            ]
+            lines.append(_FILTER.format(variable=variable, patterns=patterns))
     for parameter in present:
         lines.append("GRUB_CMDLINE_LINUX_DEFAULT=\"$GRUB_CMDLINE_LINUX_DEFAULT \"'%s'" % quoted(parameter))
     return HEADER + "\n".join(lines) + "\n" if lines else ""
@@ -125,8 +132,9 @@ def render(present: Sequence[str], absent: Sequence[str]) -> str:
 
 def _pattern(parameter: str) -> str:
     """A shell pattern: a bare name stands for the parameter with any value."""
-    literal = "'%s'" % quoted(parameter)
-    return literal if "=" in parameter else literal + "|'%s='*" % parameter
+    if "=" not in parameter:
+        return "'%s'|'%s='*" % (parameter, parameter)
+    return "|".join("'%s'" % form for form in sorted({parameter, quoted(parameter)}))
 
 
 def pending(present: Sequence[str], absent: Sequence[str], running: str) -> Dict[str, str]:

@@ -121,6 +121,8 @@ def _write_all(plan: Plan, host: Host, undo: _Undo, outcome: Outcome) -> None:
 
 
 def _put_text(host: Host, path: str, text: Optional[str]) -> None:
+    if host.read(path) == text:
+        return
     if text is None:
         host.remove(path)
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import List, Mapping, Optional, Tuple
+from typing import Callable, List, Mapping, Optional, Tuple
 
 from ._tuning_keys import check_value, lookup, misspelt, near, proc_path
 from ._tuning_keys_kernel import COUNTERPARTS
@@ -30,9 +30,13 @@ MOST_PERCENT = 50.0
 _KEY = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_./:@-]*\.[A-Za-z0-9_./:@-]+$")
 
 
-def check(request: Request, machine: Optional[Machine], problems: List[Problem]) -> None:
-    """Add what is wrong with the request; ``machine`` is None when there is no machine yet (an image)."""
-    _check_sysctl(request.sysctl, machine, problems)
+def check(request: Request, machine: Optional[Machine], problems: List[Problem], exists: Callable[[str], bool]) -> None:
+    """Add what is wrong with the request.
+
+    ``machine`` is None when there is no machine yet (an image); ``exists`` tells whether the kernel has a file: a key
+    it has is never called misspelt.
+    """
+    _check_sysctl(request.sysctl, machine, problems, exists)
     _check_words(request.thp, "thp", THP, problems)
     for name, setting in sorted(request.governor.items()):
         if name not in GOVERNOR:
@@ -75,13 +79,15 @@ def _check_range(name: str, setting: Setting, where: str, problems: List[Problem
         problems.append(Problem(path, "must be a whole number from %d to %d (KiB)" % (low, high)))
 
 
-def _check_sysctl(wanted: Mapping[str, Setting], machine: Optional[Machine], problems: List[Problem]) -> None:
+def _check_sysctl(
+    wanted: Mapping[str, Setting], machine: Optional[Machine], problems: List[Problem], exists: Callable[[str], bool]
+) -> None:
     for key, setting in sorted(wanted.items()):
         where = "sysctl." + key
-        if not _KEY.match(key) or ".." in proc_path(key).split("/"):
+        if not _KEY.match(key) or {"", ".", ".."} & set(proc_path(key)[1:].split("/")):
             problems.append(Problem(where, "no sysctl key: names are parts joined by dots"))
             continue
-        close = misspelt(key)
+        close = "" if machine is not None and exists(proc_path(key)) else misspelt(key)
         if close:
             problems.append(Problem(where, "unknown key", "did you mean %s?" % close))
             continue

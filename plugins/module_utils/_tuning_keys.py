@@ -74,12 +74,17 @@ def misspelt(key: str) -> str:
         other = name.split(".")
         if len(other) != len(parts):
             continue
-        differing = [(mine, its) for mine, its in zip(parts, other) if mine != its and its != "*"]
-        if len(differing) == 1 and difflib.SequenceMatcher(None, *differing[0]).ratio() >= 0.86:
-            slip = differing[0]
-            if slip[0].rstrip("0123456789") != slip[1].rstrip("0123456789"):
-                candidates.append(name)
+        differing = [place for place in range(len(parts)) if parts[place] != other[place] and other[place] != "*"]
+        if len(differing) == 1 and _slip(parts[differing[0]], other[differing[0]], 0.8 if differing == [0] else 0.86):
+            candidates.append(name)
     return near(key, candidates, 0.5)
+
+
+def _slip(written: str, meant: str, least: float) -> bool:
+    """True if the words are alike, and differ in more than a number at the end."""
+    if written.rstrip("0123456789") == meant.rstrip("0123456789"):
+        return False
+    return difflib.SequenceMatcher(None, written, meant).ratio() >= least
 
 
 def check_value(entry: Key, value: str) -> str:

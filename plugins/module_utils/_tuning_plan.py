@@ -93,7 +93,7 @@ class Plan:
 def make_plan(request: Request, host: Host, live: bool, problems: List[Problem]) -> Plan:
     """The plan for one machine or tree. Raises TuningError with every problem, before anything is touched."""
     machine: Optional[Machine] = read_machine(host) if live else None
-    check(request, machine, problems)
+    check(request, machine, problems, host.exists)
     if problems:
         raise TuningError("the tuning set is refused, nothing was changed:", problems)
     old = load_state(host)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Optional
 
+from ._cmdline import DROP_IN
 from ._tuning_apply import Outcome
 from ._tuning_files import SYSTEM, USER
 from ._tuning_host import Host
@@ -64,6 +65,7 @@ def report(
         "overridden": {key: {"file": file, "value": value} for key, (file, value) in sorted(plan.overridden.items())},
         "drifted": plan.drifted(),
         "files": sorted(changes),
+        "cmdline_owned": host.exists(DROP_IN),
         "reexec": bool({SYSTEM, USER} & set(changes)),
     }
 

@@ -217,6 +217,11 @@ files:
   type: list
   elements: str
   sample: [/etc/sysctl.d/90-gpuforge.conf]
+cmdline_owned:
+  description: Whether M(gpuforge.node.kernel_cmdline) has its drop-in here, so that one call can tell whether to run it.
+  returned: success
+  type: bool
+  sample: false
 reexec:
   description: Whether systemd has to be told of new default limits.
   returned: success
