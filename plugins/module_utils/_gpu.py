@@ -130,12 +130,12 @@ def _join(report: SmiReport, on_bus: List[PciDevice], bus_readable: bool, tree: 
     rest = []
     for device in by_address.values():
         name = _nvidia_ids.gpu_name(device.device)
-        lost: Optional[bool] = False
+        lost: Optional[bool] = None  # nobody answered for it
         if device.driver in _OTHER_DRIVERS:
+            lost = False
             report.problems.append(problem("gpu-held-by-other-driver", f"{name} is bound to {device.driver}, not to "
                                            "nvidia", device.address))
         elif report.truncated:
-            lost = None  # the output ended before it could be named
             report.problems.append(problem("gpu-not-described", f"{name} is on the PCI bus and nvidia-smi's output "
                                            "ends before it", device.address))
         elif report.answered:

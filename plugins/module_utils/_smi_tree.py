@@ -68,13 +68,9 @@ class Document:
 
 def decode(data: bytes) -> Tuple[str, bool]:
     """Return the text of captured output and whether bytes had to be replaced. UTF-16 (PowerShell) is understood."""
-    for mark, name in ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
-                       (codecs.BOM_UTF8, "utf-8-sig")):
-        if data.startswith(mark):
-            text = data.decode(name, "replace")
-            break
-    else:
-        text = data.decode("utf-8", "replace")
+    # Stray bytes can look like the mark of UTF-16; real UTF-16 of this text is full of NULs.
+    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and b"\0" in data[:64]
+    text = data.decode("utf-16" if wide else "utf-8-sig", "replace")
     return text.replace("\r\n", "\n").replace("\0", ""), "\ufffd" in text
 
 

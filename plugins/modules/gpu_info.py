@@ -101,7 +101,7 @@ gpus:
       type: str
       returned: success
     lost:
-      description: Whether the driver lost the GPU; V(null) if its output ended before it could tell.
+      description: Whether the driver lost the GPU; V(null) if it was not asked or gave no answer about it.
       type: bool
       returned: success
     numa_node: {description: NUMA node of the PCI function., type: int, returned: success}
