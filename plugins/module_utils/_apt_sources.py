@@ -15,7 +15,12 @@ from typing import Dict, List, Mapping, Sequence, Tuple
 
 _ONE_LINE = re.compile(r"^\s*(?P<type>deb|deb-src)\s+(?:\[(?P<options>[^\]]*)\]\s*)?(?P<rest>\S.*)$")
 # Options of one-line sources that a completed source must share, by their deb822 names (sources.list(5)).
-_SHARED = {"signed-by": "Signed-By", "arch": "Architectures", "trusted": "Trusted", "check-valid-until": "Check-Valid-Until"}
+_SHARED = {
+    "signed-by": "Signed-By",
+    "arch": "Architectures",
+    "trusted": "Trusted",
+    "check-valid-until": "Check-Valid-Until",
+}
 
 
 @dataclass(frozen=True)
@@ -112,7 +117,7 @@ def render(sources: Sequence[Source], header: str) -> str:
 
 def index_name(source: Source) -> str:
     """Return how apt starts the file names of this suite in /var/lib/apt/lists (``URItoFileName`` of apt)."""
-    address = re.sub(r"^[a-z+]+://(?:[^@/]*@)?", "", source.uri)
+    address = re.sub(r"^[a-z+]+:(?://(?:[^@/]*@)?)?", "", source.uri)
     return re.sub(r"[/_]", lambda hit: "_" if hit.group() == "/" else "%5f", address) + "_dists_" + source.suite + "_"
 
 

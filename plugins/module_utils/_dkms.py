@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from typing import Dict, List, Mapping, Optional, Tuple
+from typing import Dict, List, Mapping, Optional, Set, Tuple
 
 from ._dpkg import Package
 from ._rootfs import inside, names, read_text
@@ -58,7 +58,7 @@ def kernels(root: str = "/") -> List[Kernel]:
 
     A directory in /lib/modules alone is no kernel: headers and left-over modules make one too.
     """
-    found = []
+    found: List[Kernel] = []
     for release in sorted(names(root, MODULES), key=sort_key):
         if not os.path.exists(inside(root, "/boot/vmlinuz-" + release)):
             continue
@@ -69,7 +69,7 @@ def kernels(root: str = "/") -> List[Kernel]:
 
 def builds(root: str = "/", name: str = "") -> List[Build]:
     """Return what DKMS knows of every module (or of ``name``), one entry for each installed kernel."""
-    found = []
+    found: List[Build] = []
     releases = [kernel.release for kernel in kernels(root)]
     for module in [name] if name else names(root, TREE):
         for version in names(root, "%s/%s" % (TREE, module)):
@@ -85,7 +85,7 @@ def wanted_headers(packages: Mapping[str, Package]) -> List[str]:
     The meta package counts like any other (``linux-image-cloud-amd64`` wants ``linux-headers-cloud-amd64``), so that
     the next kernel arrives together with its headers.
     """
-    wanted = set()
+    wanted: Set[str] = set()
     for package in packages.values():
         match = _IMAGE.match(package.name)
         if match and package.installed and match.group("kind") != "-dbg":
@@ -101,7 +101,7 @@ def compiler_lines(log: str, before: int = 1, after: int = 3, limit: int = 40) -
     :param limit: most lines returned in all; the first errors count, the rest follows from them.
     """
     lines = [line for line in log.splitlines() if not _is_command(line)]
-    wanted = set()
+    wanted: Set[int] = set()
     for number, line in enumerate(lines):
         if re.search(r"\berror:|\bundefined reference\b|modpost: .*undefined!|^ERROR\b|\bNo space left\b", line):
             wanted.update(range(max(0, number - before), number + after + 1))

@@ -1,0 +1,69 @@
+"""The playbooks' promises about order, phases and tags."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+REPO = Path(__file__).resolve().parents[3]
+SITE = yaml.safe_load((REPO / "playbooks/site.yml").read_text())
+# DESIGN: dear and rarely changed first.
+ORDER = [
+    "nvidia_driver",
+    "cuda",
+    "container_toolkit",
+    "dcgm",
+    "framework",
+    "training",
+    "inference",
+    "workbench",
+    "perf_tuning",
+    "multinode",
+    "node_health",
+]
+
+
+def layers():
+    return [entry["role"].rsplit(".", 1)[-1] for entry in SITE[0]["roles"]]
+
+
+def test_site_has_its_layers_in_order():
+    assert layers() == [name for name in ORDER if name in layers()]
+
+
+def test_site_has_every_layer_that_exists():
+    assert set(layers()) == {name for name in ORDER if (REPO / "roles" / name / "tasks/main.yml").is_file()}
+
+
+def test_every_layer_has_its_own_tag_and_gathers_nothing_by_itself():
+    assert [entry["tags"] for entry in SITE[0]["roles"]] == [[name] for name in layers()]
+    assert SITE[0]["gather_facts"] is False
+
+
+def test_verify_has_the_layers_of_site():
+    tasks = yaml.safe_load((REPO / "playbooks/verify.yml").read_text())[0]["tasks"]
+    imported = [task["ansible.builtin.import_role"] for task in tasks]
+    assert {entry["tasks_from"] for entry in imported} == {"verify"}
+    assert {entry["name"] for entry in imported} == {entry["role"] for entry in SITE[0]["roles"]}
+    assert [task["tags"] for task in tasks] == [[entry["name"].rsplit(".", 1)[-1]] for entry in imported]
+
+
+@pytest.mark.parametrize("name", layers())
+def test_roles_have_the_phases_a_bake_picks_from(name):
+    imports = yaml.safe_load((REPO / "roles" / name / "tasks/main.yml").read_text())
+    phases = {tag for task in imports for tag in task.get("tags", [])}
+    assert {f"{name}_{phase}" for phase in ("install", "configure", "runtime", "verify")} <= phases
+
+
+@pytest.mark.parametrize("name", layers())
+def test_every_layer_stands_on_the_common_role(name):
+    dependencies = yaml.safe_load((REPO / "roles" / name / "meta/main.yml").read_text())["dependencies"]
+    assert "gpuforge.node.common" in [entry["role"] for entry in dependencies]
+
+
+def test_sealing_is_behind_an_assertion():
+    play = yaml.safe_load((REPO / "playbooks/seal.yml").read_text())[0]
+    assert "gpuforge_live" in play["pre_tasks"][0]["ansible.builtin.assert"]["that"]
+    assert play["pre_tasks"][0]["tags"] == ["always"]
