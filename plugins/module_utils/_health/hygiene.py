@@ -8,16 +8,29 @@ a machine right after its first boot; on a node that has been in use they are no
 
 from __future__ import annotations
 
+import functools
 import stat
 from typing import Callable, List, Sequence
 
 from .hygiene_traces import TRACES, Trace
 from .leftovers import find, is_left
 from .machine import Machine
-from .model import Check, Outcome, failed, passed
+from .model import Check, Outcome, failed, passed, unknown
 
 #: How many paths are spelt out.
 _SHOWN = 8
+
+
+def of_a_system(ask: Callable[[Machine], Outcome]) -> Callable[[Machine], Outcome]:
+    """Ask only where a system is: an empty or a wrong folder would pass every question about what must not be there."""
+
+    @functools.wraps(ask)
+    def asked(machine: Machine) -> Outcome:
+        if not machine.tree.is_file("/etc/passwd"):
+            return unknown("no /etc/passwd: this is not the tree of a system", remedy="Give the root of a system.")
+        return ask(machine)
+
+    return asked
 
 
 def verdict_on(found: Sequence[str], expected: str) -> Outcome:
@@ -43,6 +56,7 @@ def traces(machine: Machine, trace: Trace) -> List[str]:
 
 
 def _asks_for(trace: Trace) -> Callable[[Machine], Outcome]:
+    @of_a_system
     def ask(machine: Machine) -> Outcome:
         return verdict_on(traces(machine, trace), trace.title)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from typing import List
 
-from .hygiene import SEAL_AGAIN, verdict_on
+from .hygiene import SEAL_AGAIN, of_a_system, verdict_on
 from .leftovers import boot_time, find, is_left
 from .machine import Machine
 from .model import CRITICAL, WARNING, Check, Outcome, failed, passed
@@ -52,6 +52,7 @@ _SWAP_FILES = ("/swapfile", "/swap.img", "/swap", "/var/swap*")
 LOG_LIMIT = 64 * 1024
 
 
+@of_a_system
 def _private_keys(machine: Machine) -> Outcome:
     tree = machine.tree
     found: List[str] = []
@@ -64,6 +65,7 @@ def _private_keys(machine: Machine) -> Outcome:
     return verdict_on(found, f"no private key below {', '.join(_KEY_PLACES)}")
 
 
+@of_a_system
 def _proxies(machine: Machine) -> Outcome:
     tree = machine.tree
     found = [
@@ -74,6 +76,7 @@ def _proxies(machine: Machine) -> Outcome:
     return verdict_on(found, "no proxy is set")
 
 
+@of_a_system
 def _swap(machine: Machine) -> Outcome:
     tree = machine.tree
     found = [path for path in find(machine, _SWAP_FILES) if is_left(machine, path)]
@@ -83,6 +86,7 @@ def _swap(machine: Machine) -> Outcome:
     return verdict_on(found, "no swap area")
 
 
+@of_a_system
 def _logs(machine: Machine) -> Outcome:
     tree = machine.tree
     expected = f"at most {LOG_LIMIT // 1024} KiB in /var/log"

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from typing import List
 
-from .hygiene import SEAL_AGAIN, verdict_on
+from .hygiene import SEAL_AGAIN, of_a_system, verdict_on
 from .leftovers import SLACK, boot_time, find, is_left
 from .machine import Machine, ProgramError
 from .model import CRITICAL, Check, Outcome, failed, passed, skipped, unknown
@@ -33,6 +33,7 @@ _CLOUD_INIT_WAS_TOLD = (
 _KEY = re.compile(r"\bAAAA[0-9A-Za-z+/=]+")
 
 
+@of_a_system
 def _machine_id(machine: Machine) -> Outcome:
     tree = machine.tree
     text = tree.read_text(_MACHINE_ID).strip() if tree.is_file(_MACHINE_ID) else ""
@@ -62,6 +63,7 @@ def _keys(text: str) -> List[str]:
     return found
 
 
+@of_a_system
 def _authorized_keys(machine: Machine) -> Outcome:
     tree = machine.tree
     files = {
@@ -85,6 +87,7 @@ def _authorized_keys(machine: Machine) -> Outcome:
     return verdict_on(strange, expected)
 
 
+@of_a_system
 def _passwords(machine: Machine) -> Outcome:
     if machine.booted:
         return skipped("cannot be told from those that cloud-init set in this boot: ask the unpacked image")
@@ -93,6 +96,7 @@ def _passwords(machine: Machine) -> Outcome:
     return verdict_on([fields[0] for fields in lines if fields[1][:1] not in ("!", "*")], "no account with a password")
 
 
+@of_a_system
 def _random_seed(machine: Machine) -> Outcome:
     expected = "no random seed from before the boot"
     if not machine.tree.exists(_SEED):

@@ -5,10 +5,22 @@
 from __future__ import annotations
 
 import os
+import stat
 from fnmatch import fnmatchcase
 from typing import Iterator, List, Sequence
 
 from .._rootfs import inside
+
+
+def _mode(path: str) -> int:
+    """Kind and permissions of a file, 0 when there is none. Raises OSError when that cannot be told.
+
+    ``os.path.exists`` and its kin say False then, which would make a forbidden folder look empty.
+    """
+    try:
+        return os.lstat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
 
 
 class Tree:
@@ -40,19 +52,19 @@ class Tree:
 
     def exists(self, path: str) -> bool:
         """Whether the name is there, be it a file, a folder or a link to nowhere."""
-        return os.path.lexists(self.host_unfollowed(path))
+        return _mode(self.host_unfollowed(path)) != 0
 
     def is_file(self, path: str) -> bool:
         """Whether it is a regular file, links followed."""
-        return os.path.isfile(self.host(path))
+        return stat.S_ISREG(_mode(self.host(path)))
 
     def is_dir(self, path: str) -> bool:
         """Whether it is a folder, links followed."""
-        return os.path.isdir(self.host(path))
+        return stat.S_ISDIR(_mode(self.host(path)))
 
     def is_link(self, path: str) -> bool:
         """Whether the last part of the path is a symbolic link."""
-        return os.path.islink(self.host_unfollowed(path))
+        return stat.S_ISLNK(_mode(self.host_unfollowed(path)))
 
     def stat(self, path: str) -> os.stat_result:
         """Stat of the file itself; a link in the last place is not followed."""
@@ -95,7 +107,7 @@ class Tree:
         Raises OSError for a folder that exists and cannot be read: what was not seen must not count as absent.
         """
         start = self.host(top)
-        if not os.path.isdir(start):
+        if not stat.S_ISDIR(_mode(start)):
             return
 
         def refuse(error: OSError) -> None:
@@ -105,5 +117,5 @@ class Tree:
             inside = top.rstrip("/") + folder[len(start.rstrip("/")) :]
             folders[:] = sorted(name for name in folders if f"{inside}/{name}" not in leave_out)
             for name in sorted(files):
-                if os.path.isfile(os.path.join(folder, name)) and not os.path.islink(os.path.join(folder, name)):
+                if stat.S_ISREG(_mode(os.path.join(folder, name))):
                     yield f"{inside}/{name}"

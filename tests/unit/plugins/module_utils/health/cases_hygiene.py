@@ -302,6 +302,10 @@ def b_journal_of_another_machine(node: Node) -> None:
     node.folder("/var/log/journal/" + "f" * 32)
 
 
+def t_no_system(node: Node) -> None:
+    node.live = False
+
+
 def b_no_boot_time(node: Node) -> None:
     b_clean(node)
     node.file("/proc/stat", "cpu 1 2 3\n")
@@ -345,6 +349,8 @@ CASES = (
     ),
     Case("hygiene.histories", "pass", t_history_empty),
     Case("hygiene.ssh_host_keys", "unknown", b_no_boot_time, "/proc/stat"),
+    *(Case(check, "unknown", t_no_system, "not the tree of a system") for check in LEFT),
+    *(Case(f"hygiene.{name}", "unknown", t_no_system, "not the tree of a system") for name in CHECKS_OF_CONTENT),
     *(Case(f"hygiene.{name}", "pass", t_clean) for name in CHECKS_OF_CONTENT),
     *(Case(f"hygiene.{name}", "pass", b_clean) for name in CHECKS_OF_CONTENT if name != "passwords"),
     Case("hygiene.machine_id", "pass", t_id_uninitialized),

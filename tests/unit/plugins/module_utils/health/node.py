@@ -95,8 +95,8 @@ class Node:
     def packages(self, **versions: str) -> None:
         """A dpkg status file with these packages installed."""
         stanzas = [
-            f"Package: {name.replace('_', '-')}\nStatus: install ok installed\nArchitecture: amd64\nVersion: {version}\n"
-            "Description: text\n more: text\n"
+            f"Package: {name.replace('_', '-')}\nStatus: install ok installed\nArchitecture: amd64\n"
+            f"Version: {version}\nDescription: text\n more: text\n"
             for name, version in versions.items()
         ]
         self.file("/var/lib/dpkg/status", "\n".join(stanzas))
