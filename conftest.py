@@ -19,7 +19,7 @@ sys.path.insert(0, COLLECTIONS.split(os.pathsep)[0])
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
 
 
-def pytest_configure(config: pytest.Config) -> None:
+def pytest_configure() -> None:
     """Say at once what is missing, where every import would fail one by one."""
     first = Path(COLLECTIONS.split(os.pathsep)[0])
     if not (first / "ansible_collections" / "gpuforge" / "node" / "galaxy.yml").is_file():

@@ -23,6 +23,7 @@ BAKE = {
     "gpg": "lets mmdebstrap find the archive's key",
     "grub-common": "makes the boot loader's core (grub-mkimage)",
     "mmdebstrap": "makes the base tree",
+    "mount": "mounts the layers in namespaces of their own",
     "mtools": "fills the EFI system partition without mounting it",
     "openssh-client": "reaches the booted image and other nodes",
     "ovmf": "UEFI firmware for the boot check",

@@ -6,9 +6,12 @@ cli → bake → {plan, layers, provision, providers} → {spec, journal, manife
 from __future__ import annotations
 
 import ast
+import re
 import sys
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -187,6 +190,21 @@ def test_a_cloud_is_known_only_to_its_provider(wrapper: dict[str, list[Import]])
         if CLOUD_SDKS.get(item.target.partition(".")[0], provider_of(item.source)) != provider_of(item.source)
     ]
     assert found == []
+
+
+def test_what_the_wrapper_imports_it_also_asks_for(wrapper: dict[str, list[Import]]) -> None:
+    project = tomllib.loads((REPO / "wrapper" / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    asked = {re.split(r"[<>=~! ]", wish)[0].lower() for wish in project["dependencies"]}
+    owners = packages_distributions()
+    found = {
+        f"{item.source}:{item.line} imports {name}"
+        for imports in wrapper.values()
+        for item in imports
+        for name in [item.target.partition(".")[0]]
+        if name != "gpuforge" and name not in sys.stdlib_module_names
+        if not asked & {owner.lower() for owner in owners.get(name, [])}
+    }
+    assert sorted(found) == []
 
 
 def test_the_wrapper_and_the_collection_do_not_import_each_other(

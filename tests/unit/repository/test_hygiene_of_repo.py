@@ -36,7 +36,7 @@ HIDING = {
     "errors that are ignored": "ignore" + r"_errors:\s*(true|yes)",
     "a task that cannot fail": "failed" + r"_when:\s*(false|no)\b",
     "unreachable hosts that are ignored": "ignore" + r"_unreachable:\s*(true|yes)",
-    "a test that never runs": r"pytest\.mark\." + r"(skip\(|skip$|xfail)",
+    "a test that never runs": r"(@|pytestmark\s*=\s*)pytest\.mark\." + r"(skip\(|skip$|xfail)",
     "a linter that is told to look away": "# no" + r"qa\s*($|#)|type: " + r"ignore\s*$",
 }
 HOSTS = [
