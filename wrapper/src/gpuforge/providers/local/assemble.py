@@ -102,7 +102,7 @@ def _write_esp(root: Path, image: Path, plan: DiskPlan, clock: dict[str, str], r
         doing=doing, cwd=folder,
     )  # fmt: skip
     run(["mmd", "-i", drive, *(f"::{name}" for name in _ESP_FOLDERS)], doing=doing, cwd=folder, env=clock)
-    stub = grub.early_cfg(plan).encode()
+    stub = grub.esp_stub(plan).encode()
     for target, first in (("EFI/BOOT", "BOOTX64.EFI"), ("EFI/debian", "shimx64.efi")):
         for name, source in (
             (first, image_tree.SHIM), ("grubx64.efi", image_tree.SIGNED_GRUB), ("mmx64.efi", image_tree.MOK_MANAGER),

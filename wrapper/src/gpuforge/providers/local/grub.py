@@ -26,7 +26,7 @@ TIMEOUT_S: Final = 1  # seconds; long enough to hold a key on a serial console, 
 
 # Modules in the BIOS core image: what it takes to find the root file system and read grub.cfg; the rest is loaded from
 # /boot/grub/i386-pc.
-CORE_MODULES: Final = tuple("biosdisk part_gpt ext2 search search_fs_uuid configfile normal serial terminal".split())
+CORE_MODULES: Final = ("biosdisk", "part_gpt", "ext2", "search_fs_uuid", "normal")
 
 # Offsets in GRUB's boot sector and in the first sector of its core image, from the sources of GRUB 2.06 and 2.12,
 # include/grub/i386/pc/boot.h and include/grub/offsets.h.
@@ -46,8 +46,16 @@ class GrubSettings:
     title: str = "Linux"
 
 
-def early_cfg(plan: DiskPlan) -> str:
-    """The script that finds grub.cfg: built into the BIOS core image, and the stub on the ESP."""
+def core_cfg(plan: DiskPlan) -> str:
+    """The script inside the BIOS core image. GRUB goes on to its normal mode after it, which reads $prefix/grub.cfg.
+
+    Starting grub.cfg from here instead would run it before the list of commands is read from $prefix.
+    """
+    return f"search.fs_uuid {plan.root_uuid} root\nset prefix=($root)/boot/grub\n"
+
+
+def esp_stub(plan: DiskPlan) -> str:
+    """grub.cfg on the ESP: the signed GRUB starts with it, in its normal mode."""
     return (
         f"search --no-floppy --fs-uuid --set=root {plan.root_uuid}\n"
         "set prefix=($root)/boot/grub\n"

@@ -137,7 +137,7 @@ def _install_bios_grub(root: Path, plan: DiskPlan, write: _Writer, run: Runner) 
     for name in sorted(path.name for path in source.iterdir()):
         if name.endswith((".mod", ".lst")) or name == "boot.img":
             shutil.copy2(source / name, target / name)
-    write.file(f"{GRUB_BIOS}/load.cfg", grub.early_cfg(plan))
+    write.file(f"{GRUB_BIOS}/load.cfg", grub.core_cfg(plan))
     run(
         [
             "chroot", str(root), "/usr/bin/grub-mkimage", "-O", "i386-pc", "-d", f"/{BIOS_MODULES}", "-p", "/boot/grub",
