@@ -146,6 +146,11 @@ def provider_of(name: str) -> str:
     return parts[2] if parts[:2] == ["gpuforge", "providers"] and len(parts) > 2 and parts[2] != "base" else ""
 
 
+def plain(name: str) -> str:
+    """A distribution's name in the form in which two spellings of it are equal."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
 @pytest.fixture(scope="module")
 def wrapper() -> dict[str, list[Import]]:
     modules = graph(WRAPPER)
@@ -194,7 +199,7 @@ def test_a_cloud_is_known_only_to_its_provider(wrapper: dict[str, list[Import]])
 
 def test_what_the_wrapper_imports_it_also_asks_for(wrapper: dict[str, list[Import]]) -> None:
     project = tomllib.loads((REPO / "wrapper" / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    asked = {re.split(r"[<>=~! ]", wish)[0].lower() for wish in project["dependencies"]}
+    asked = {plain(re.split(r"[<>=~! ]", wish)[0]) for wish in project["dependencies"]}
     owners = packages_distributions()
     found = {
         f"{item.source}:{item.line} imports {name}"
@@ -202,7 +207,7 @@ def test_what_the_wrapper_imports_it_also_asks_for(wrapper: dict[str, list[Impor
         for item in imports
         for name in [item.target.partition(".")[0]]
         if name != "gpuforge" and name not in sys.stdlib_module_names
-        if not asked & {owner.lower() for owner in owners.get(name, [])}
+        if not asked & {plain(owner) for owner in owners.get(name, [])}
     }
     assert sorted(found) == []
 
