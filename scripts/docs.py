@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from markup import markdown, sentences, table
 
 REPO = Path(__file__).resolve().parent.parent

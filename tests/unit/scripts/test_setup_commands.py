@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
+
 from setup_steps import commands
 from setup_steps.problems import SetupError
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from setup_steps.environment import COLLECTION_LINK, damage, installer_settings, link_collection
 
 

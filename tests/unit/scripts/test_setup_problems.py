@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from setup_steps.problems import SetupError, explain
 
 #: What the tools really print, beside the words that the reader must find.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import pytest
+
 from setup_steps import python
 from setup_steps.problems import SetupError
 from setup_steps.python import Choice

@@ -6,11 +6,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
+from gpuforge.providers.local.tools import PACKAGES
 from setup_steps import system
 from setup_steps.problems import SetupError
 from setup_steps.system import System
-
-from gpuforge.providers.local.tools import PACKAGES
 
 DEBIAN = 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nVERSION_ID="12"\nID=debian\n# a comment=1\n'
 

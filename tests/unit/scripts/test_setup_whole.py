@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+
 from setup_steps import environment, python, stamp, system
 from setup_steps.problems import SetupError
 
