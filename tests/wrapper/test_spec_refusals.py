@@ -81,6 +81,10 @@ CASES: dict[str, tuple[str, list[str]]] = {
         "base: {distribution: fedora, release: x}",
         ['s.yml:2:22: base.distribution: is "fedora"\n    debian: bookworm, trixie; ubuntu: jammy, noble'],
     ),
+    "empty distribution, said once": (
+        "base: {distribution: ''}",
+        ["s.yml:2:22: base.distribution: is empty\n    write a value or remove the key"],
+    ),
     "misspelt distribution": (
         "base: {distribution: Debain}",
         [

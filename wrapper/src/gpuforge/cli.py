@@ -97,7 +97,7 @@ def make_parser() -> argparse.ArgumentParser:
     bake = command("bake", "bake the image of a spec, boot it and check it")
     bake.add_argument("spec", type=Path, metavar="SPEC", help="image spec (YAML)")
     bake.add_argument(
-        "--resume", action="store_true", help="go on with an interrupted bake; a local bake always goes on from the last"
+    bake.add_argument("--keep-on-failure", action="store_true", help="leave the failed layer's files to look at")
         " whole layer, so there this changes nothing",
     )  # fmt: skip
     bake.add_argument(
