@@ -68,7 +68,7 @@ def test_no_time_lies_after_the_epoch_and_all_equal_the_modification_time(mtime:
         assert low + (high << 32) == wanted
 
 
-def _make_tree(folder: Path) -> None:
+def _make_tree(folder: Path, read_at: int) -> None:
     folder.mkdir()
     (folder / "a").mkdir()
     (folder / "a/b").write_text("text")
@@ -77,7 +77,7 @@ def _make_tree(folder: Path) -> None:
     for number in range(300):
         (folder / "a" / f"{number}").write_bytes(b"x" * number)
     for path in [*folder.rglob("*"), folder]:
-        os.utime(path, (1_600_000_000, 1_600_000_000), follow_symlinks=False)
+        os.utime(path, (read_at, 1_600_000_000), follow_symlinks=False)
 
 
 def _mkfs(tree: Path, image: Path, *options: str) -> None:
@@ -95,13 +95,11 @@ def test_two_copies_of_a_tree_become_the_same_bytes_and_a_sound_file_system(
     tmp_path: Path, options: tuple[str, ...]
 ) -> None:
     images = []
-    for name in ("one", "two"):
-        _make_tree(tmp_path / name)
+    for name, read_at in (("one", 1_600_000_100), ("two", 1_600_000_200)):
+        _make_tree(tmp_path / name, read_at)
         image = tmp_path / f"{name}.img"
         _mkfs(tmp_path / name, image, *options)
         images.append(image)
-        if name == "one":
-            assert (tmp_path / "one/a/b").read_text() == "text"  # changes the access time of this copy alone
     before = [image.read_bytes() for image in images]
     for image in images:
         ext4_times.settle_times(image, OFFSET, EPOCH)

@@ -105,7 +105,7 @@ def verify_image(
     log.unlink(missing_ok=True)
     with TemporaryDirectory(prefix=f"{name}-", dir=scratch) as folder:
         work = Path(folder)
-        chosen = kvm.Accelerator(accelerator, "asked for") if accelerator else kvm.choose(scratch)
+        chosen = kvm.Accelerator(accelerator, "asked for") if accelerator else kvm.choose()
         say("start", f"{chosen.name}: {chosen.reason}")
         overlay, disk_bytes = _make_overlay(image_dir, work)
         keys = seed.make_seed(work, f"verify-{uuid.uuid4()}")

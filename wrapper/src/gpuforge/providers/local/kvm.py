@@ -14,7 +14,6 @@ import time
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final
 
 from gpuforge.providers.local.tools import die_with_parent, find_tool
@@ -42,38 +41,39 @@ def boot_sector() -> bytes:
     return code + bytes(510 - len(code)) + b"\x55\xaa"
 
 
-def _boots(seconds: float, scratch: Path) -> str:
-    """Boot the sector under KVM in *scratch*; what went wrong, or an empty string."""
-    (scratch / "probe.img").write_bytes(boot_sector())
-    argv = [
-        *die_with_parent(), find_tool("qemu-system-x86_64") or "qemu-system-x86_64",
-        "-accel", "kvm", "-cpu", "host", "-machine", "q35", "-m", "64",
-        "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-        "-device", f"isa-debug-exit,iobase={_PORT:#x},iosize=1",
-        "-drive", "file=probe.img,format=raw,if=floppy,read-only=on", "-boot", "a",
-    ]  # fmt: skip
-    try:
-        done = subprocess.run(
-            argv, cwd=scratch, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return f"a guest of six instructions did not end in {seconds:g} s under KVM"
+def boots(accelerator: str, seconds: float) -> str:
+    """Boot the sector under *accelerator* ("kvm" or "tcg"); what went wrong, or an empty string."""
+    with os.fdopen(os.memfd_create("probe"), "wb") as image:
+        image.write(boot_sector())
+        image.flush()
+        argv = [
+            *die_with_parent(), find_tool("qemu-system-x86_64") or "qemu-system-x86_64",
+            "-accel", accelerator, "-cpu", "host" if accelerator == "kvm" else "max", "-machine", "q35", "-m", "64",
+            "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+            "-device", f"isa-debug-exit,iobase={_PORT:#x},iosize=1",
+            "-drive", f"file=/proc/self/fd/{image.fileno()},format=raw,if=floppy,read-only=on", "-boot", "a",
+        ]  # fmt: skip
+        try:
+            done = subprocess.run(
+                argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False,
+                pass_fds=[image.fileno()],
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            return f"a guest of six instructions did not end in {seconds:g} s under {accelerator}"
     if done.returncode != _STATUS:
         lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        return f"QEMU with KVM ended with status {done.returncode}" + (f": {lines[-1]}" if lines else "")
+        return f"QEMU with {accelerator} ended with status {done.returncode}" + (f": {lines[-1]}" if lines else "")
     return ""
 
 
 @cache
-def choose(scratch: Path, seconds: float = PROBE_SECONDS) -> Accelerator:
-    """The accelerator to use, asked once a run. *scratch* is a folder for a short-lived file, *seconds* the limit."""
+def choose(seconds: float = PROBE_SECONDS) -> Accelerator:
+    """The accelerator to use, found out once a run; *seconds* limits the probe. Nothing is written to a disk."""
     if not Path(_DEVICE).exists():
         return Accelerator("tcg", f"{_DEVICE} does not exist")
     if not os.access(_DEVICE, os.R_OK | os.W_OK):
         return Accelerator("tcg", f"{_DEVICE} may not be opened by this user")
     start = time.monotonic()
-    with TemporaryDirectory(prefix="kvm-", dir=scratch) as folder:
-        wrong = _boots(seconds, Path(folder))
-    if wrong:
+    if wrong := boots("kvm", seconds):
         return Accelerator("tcg", wrong)
     return Accelerator("kvm", f"a probe guest ran under KVM in {time.monotonic() - start:.2f} s")
