@@ -20,6 +20,7 @@ from gpuforge.providers.local.guest_checks import Answer, Finding, GuestCommand
 from gpuforge.providers.local.tools import die_with_parent, find_tool
 
 _POLL_SECONDS: Final = 1.0
+_GREETING_SECONDS: Final = 10.0  # an emulated guest takes its time to start the process that greets
 _PROGRESS_SECONDS: Final = 15.0  # between two reports that nothing is new
 _STUCK_SECONDS: Final = 5.0  # that a sign of a stuck boot must stand before it is believed
 
@@ -71,7 +72,7 @@ class Session:
         counts."""
         try:
             with socket.create_connection(("127.0.0.1", self.guest.ssh_port), 1) as connection:
-                connection.settimeout(_POLL_SECONDS)
+                connection.settimeout(_GREETING_SECONDS)
                 return connection.recv(4) == b"SSH-"
         except OSError:
             return False
