@@ -97,9 +97,10 @@ def make_parser() -> argparse.ArgumentParser:
     bake = command("bake", "bake the image of a spec, boot it and check it")
     bake.add_argument("spec", type=Path, metavar="SPEC", help="image spec (YAML)")
     bake.add_argument(
-    bake.add_argument("--keep-on-failure", action="store_true", help="leave the failed layer's files to look at")
-        " whole layer, so there this changes nothing",
-    )  # fmt: skip
+        "--resume",
+        action="store_true",
+        help="go on with an interrupted bake; a local bake always goes on from the last whole layer: no change there",
+    )
     bake.add_argument(
         "--keep-on-failure", action="store_true", help="leave the failed layer's files for a look at them"
     )
