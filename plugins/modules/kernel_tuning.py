@@ -46,9 +46,9 @@ options:
   sysctl:
     description:
       - Keys and values. A value is a number or text, or depends on the machine.
-      - C({at_least: N}) raises the kernel's own value to N and never lowers it.
-      - C({rule: NAME}) is worked out from the machine; rules are V(socket_buffer), V(tcp_buffer), V(min_free_kbytes),
-        V(swappiness), V(dirty_bytes), V(dirty_background_bytes), V(numa_balancing_off), V(zone_reclaim).
+      - "C({at_least: N}) raises the kernel's own value to N and never lowers it."
+      - "C({rule: NAME}) is worked out from the machine; rules are V(socket_buffer), V(tcp_buffer), V(min_free_kbytes),
+        V(swappiness), V(dirty_bytes), V(dirty_background_bytes), V(numa_balancing_off), V(zone_reclaim)."
     type: dict
     default: {}
   thp:
@@ -106,7 +106,7 @@ options:
         type: str
         required: true
   systemd_limits:
-    description: Default limits of services, of the system and of users, such as C({memlock: infinity}).
+    description: "Default limits of services, of the system and of users, such as C({memlock: infinity})."
     type: dict
     default: {}
   swap:
@@ -218,7 +218,7 @@ files:
   elements: str
   sample: [/etc/sysctl.d/90-gpuforge.conf]
 cmdline_owned:
-  description: Whether M(gpuforge.node.kernel_cmdline) has its drop-in here, so that one call can tell whether to run it.
+  description: Whether M(gpuforge.node.kernel_cmdline) has its drop-in here; spares asking the machine once more.
   returned: success
   type: bool
   sample: false

@@ -81,12 +81,13 @@ def test_only_the_collection_is_in_it(artifact: Path) -> None:
 
 def test_it_installs_and_its_modules_are_documented(artifact: Path, repo: Path, tmp_path: Path) -> None:
     where = tmp_path / "collections"
-    install = ["ansible-galaxy", "collection", "install", "--no-deps", str(artifact), "--collections-path", str(where)]
-    run(install, cwd=tmp_path)
+    # Away from the checkout: nothing but what gets installed here can answer.
+    apart = ["env", "--unset=PYTHONPATH", f"ANSIBLE_COLLECTIONS_PATH={where}"]
+    install = ["ansible-galaxy", "collection", "install", "--no-deps", "--collections-path", str(where), str(artifact)]
+    run([*apart, *install], cwd=tmp_path)
     modules = sorted(path.stem for path in (repo / "plugins" / "modules").glob("*.py") if path.stem != "__init__")
     assert modules
-    # Away from the checkout: nothing but what was installed can answer.
-    doc = ["env", "--unset=PYTHONPATH", f"ANSIBLE_COLLECTIONS_PATH={where}", "ansible-doc"]
+    doc = [*apart, "ansible-doc"]
     listed = json.loads(run([*doc, "--list", "--json", "--type", "module", "gpuforge.node"], cwd=tmp_path))
     assert sorted(listed) == [f"gpuforge.node.{name}" for name in modules]
     told = json.loads(run([*doc, "--json", *listed], cwd=tmp_path))
