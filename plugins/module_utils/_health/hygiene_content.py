@@ -18,7 +18,7 @@ _KEY_PLACES = ("/etc", "/root", "/home", "/var/lib")
 #: Thousands of files that only dpkg and apt write.
 _NO_KEYS_HERE = ("/var/lib/dpkg/info", "/var/lib/apt/lists")
 #: Found by checks of their own, which say what they are for.
-_OTHER_CHECKS = re.compile(r"/etc/ssh/ssh_host_.*|/var/lib/dkms/mok\.key")
+_OTHER_CHECKS = re.compile(r"/etc/ssh/ssh_host_.*|/var/lib/dkms/mok\.key|.*/\.ssh/id_[^/]*")
 #: Bytes. A key has a few KiB; a bundle of keys and certificates fits, too.
 _LARGEST_KEY_FILE = 1 << 20
 

@@ -51,10 +51,10 @@ def is_left(machine: Machine, path: str, *, by_change: bool = False) -> bool:
 
 
 def homes(machine: Machine) -> List[str]:
-    """Every home: those that /etc/passwd names and that exist, and whatever lies in /home."""
+    """Every home: those that exist of /etc/passwd, whatever lies in /home, and what new homes are made of."""
     tree = machine.tree
     named = [line.split(":")[5] for line in tree.read_text("/etc/passwd").splitlines() if line.count(":") >= 6]
-    found = {home.rstrip("/") for home in [*named, "/root", *tree.glob("/home/*")]}
+    found = {home.rstrip("/") for home in [*named, "/root", "/etc/skel", *tree.glob("/home/*")]}
     return sorted(home for home in found if home and tree.is_dir(home))
 
 

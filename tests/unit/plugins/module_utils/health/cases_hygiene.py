@@ -88,6 +88,10 @@ def _booted_with(path: str, content: str = "x", at: float = BEFORE) -> Build:
 LEFT = {
     "hygiene.ssh_host_keys": ("/etc/ssh/ssh_host_rsa_key", "/etc/ssh/ssh_host_rsa_key.pub"),
     "hygiene.dkms_key": ("/var/lib/dkms/mok.key", "/var/lib/shim-signed/mok/MOK.priv"),
+    "hygiene.host_secrets": ("/var/lib/systemd/credential.secret", "/etc/nvme/hostid"),
+    "hygiene.credentials": ("/root/.ssh/id_ed25519", "/home/debian/.docker/config.json", "/etc/skel/.netrc"),
+    "hygiene.builders_rights": ("/etc/sudoers.d/90-cloud-init-users",),
+    "hygiene.account_backups": ("/etc/shadow-", "/var/backups/passwd.bak"),
     "hygiene.cloud_init": ("/var/lib/cloud/instances/i-1", "/var/lib/cloud/data/instance-id"),
     "hygiene.histories": ("/root/.bash_history", "/home/debian/.python_history", "/home/debian/.lesshst"),
     "hygiene.ansible": ("/root/.ansible/tmp/x", "/home/debian/.ansible/cp/x"),
@@ -104,7 +108,13 @@ LEFT = {
     "hygiene.service_ban": ("/usr/sbin/policy-rc.d",),
 }
 #: Times of change cannot be set: on paper these are always new, so that only the unpacked tree shows them.
-BY_CHANGE = ("hygiene.ansible", "hygiene.package_caches", "hygiene.temporary", "hygiene.dumps")
+BY_CHANGE = (
+    "hygiene.account_backups",
+    "hygiene.ansible",
+    "hygiene.package_caches",
+    "hygiene.temporary",
+    "hygiene.dumps",
+)
 
 
 def t_history_empty(node: Node) -> None:
@@ -237,7 +247,7 @@ def t_key_only_where_dpkg_writes(node: Node) -> None:
 
 def b_key_left(node: Node) -> None:
     b_clean(node)
-    node.file("/home/debian/.ssh/id_ed25519", PRIVATE, at=BEFORE)
+    node.file("/home/debian/deploy.key", PRIVATE, at=BEFORE)
 
 
 def b_key_made(node: Node) -> None:
@@ -379,7 +389,7 @@ CASES = (
     Case("hygiene.private_keys", "fail", t_key_in_etc, "/etc/ssl/private/snakeoil.key"),
     Case("hygiene.private_keys", "fail", t_key_in_var_lib, "/var/lib/puppet"),
     Case("hygiene.private_keys", "pass", t_key_only_where_dpkg_writes),
-    Case("hygiene.private_keys", "fail", b_key_left, "id_ed25519"),
+    Case("hygiene.private_keys", "fail", b_key_left, "deploy.key"),
     Case("hygiene.private_keys", "pass", b_key_made),
     Case("hygiene.proxies", "fail", t_proxy_of_apt, "01proxy"),
     Case("hygiene.proxies", "fail", t_proxy_in_environment, "/etc/environment"),
