@@ -23,9 +23,10 @@ PROGRAM = "/usr/local/bin/gpuforge-node"
 
 HEADER = "# Written by gpuforge (gpuforge.node.kernel_tuning). Edits here are undone by its next run.\n"
 
+#: An NFS mount's backing device is found by its number in the kernel's list; ``$$`` is udev's way to write ``$``.
 _NFS_RULE = (
     'SUBSYSTEM=="bdi", ACTION=="add", '
-    "PROGRAM=\"/usr/bin/awk -v id=$kernel '$4 == id {found = 1} END {exit !found}' /proc/fs/nfsfs/volumes\", "
+    "PROGRAM=\"/usr/bin/awk -v id=$kernel '$$4 == id {found = 1} END {exit !found}' /proc/fs/nfsfs/volumes\", "
     'ATTR{read_ahead_kb}="%s"'
 )
 _DISK_RULE = (
