@@ -11,7 +11,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 KEEP_ENV := --preserve-env=GPUFORGE_WORK_DIR,SOURCE_DATE_EPOCH,NO_COLOR,http_proxy,https_proxy,no_proxy
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-bake bake test test-slow lint format docs bench gpuforge-node collection requirements clean
+.PHONY: help setup setup-bake setup-slow bake test test-slow lint format docs bench gpuforge-node collection requirements clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,13 +25,16 @@ setup: ## Install everything that `make test` needs
 setup-bake: # what `make bake` needs
 	@$(PYTHON) scripts/setup.py bake
 
+setup-slow: # what `make test-slow` needs
+	@$(PYTHON) scripts/setup.py slow
+
 bake: setup-bake ## Bake, boot and check the image of SPEC
 	@$(if $(SUDO),$(SUDO) $(KEEP_ENV)) $(VENV)/gpuforge bake $(SPEC) $(ARGS)
 
 test: setup ## Every tier: lint, unit, wrapper, integration, molecule, image
 	@$(VENV)/python scripts/test.py $(TIERS)
 
-test-slow: setup ## The slow tier: Debian 13's module, the comparison with Packer, two cold bakes
+test-slow: setup-slow ## The slow tier: Debian 13's module, the comparison with Packer, two cold bakes
 	@$(VENV)/python scripts/test.py slow
 
 lint: setup ## Every linter, all findings
@@ -43,7 +46,7 @@ format: setup ## Let ruff lay out the Python files
 docs: setup ## Write docs/modules and the roles' README.md from their own specs
 	@$(VENV)/python scripts/docs.py
 
-bench: setup ## Measure bakes (prints the figures of docs/numbers.md)
+bench: setup-slow ## Measure bakes, as in docs/numbers.md: ARGS=times, packer, twice or help
 	@$(if $(SUDO),$(SUDO) $(KEEP_ENV)) $(VENV)/python tests/bench/bake.py $(ARGS)
 
 gpuforge-node: ## Write the on-node program dist/gpuforge-node (needs nothing but Python)

@@ -19,11 +19,13 @@ from setup_steps.commands import say
 from setup_steps.problems import SetupError
 
 REPO = Path(__file__).resolve().parent.parent
+TARGETS = {"bake": "bake", "test": "test", "slow": "test-slow"}
 
 
 def wanted_set(asked: str, last: stamp.Stamp | None) -> str:
     """Return the set to install: never a smaller one than what is there, or two targets would undo each other."""
-    return "test" if last is not None and last.wanted == "test" else asked
+    known = system.SETS
+    return max(asked, last.wanted, key=known.index) if last is not None and last.wanted in known else asked
 
 
 def set_up(repo: Path, asked: str, *, system_packages: bool) -> str:
@@ -31,7 +33,7 @@ def set_up(repo: Path, asked: str, *, system_packages: bool) -> str:
 
     Args:
         repo: The checkout.
-        asked: "bake" or "test".
+        asked: One of `system.SETS`.
         system_packages: False leaves the system's packages to the caller.
 
     Returns:
@@ -54,15 +56,16 @@ def set_up(repo: Path, asked: str, *, system_packages: bool) -> str:
             system.install(needed)
             done.append(f"{len(needed)} system packages")
             dpkg = stamp.dpkg_mtime_ns()
-    now = stamp.Stamp(wanted, stamp.digest_of(repo, wanted, choice.version), dpkg)
+    pins = stamp.pins_of(wanted)
+    now = stamp.Stamp(wanted, stamp.digest_of(repo, pins, choice.version), dpkg)
     if last is None or last.digest != now.digest:
         reason = "new" if last is None else "the pins, the Python or the set changed"
     else:
         reason = environment.damage(repo, venv)
     if reason:
-        say(f".venv for `make {wanted}`: {reason}")
+        say(f".venv for `make {pins}`: {reason}")
         stamp_file.unlink(missing_ok=True)
-        environment.build(repo, venv, wanted, choice)
+        environment.build(repo, venv, pins, choice)
         if environment.damage(repo, venv):
             raise environment.clear_error(venv)
         done.append(".venv")
@@ -94,7 +97,7 @@ def main(argv: list[str] | None = None) -> int:
     finally:
         os.close(lock)
     if done:
-        say(f"installed {done} in {time.monotonic() - start:.0f} s; ready for `make {args.set}`")
+        say(f"installed {done} in {time.monotonic() - start:.0f} s; ready for `make {TARGETS[args.set]}`")
     return 0
 
 

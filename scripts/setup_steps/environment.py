@@ -57,8 +57,8 @@ def installer_settings(pip_config: str, env: Mapping[str, str]) -> dict[str, str
     return {key: value for key, value in settings.items() if key not in env}
 
 
-def build(repo: Path, venv: Path, wanted: str, python: Choice) -> None:
-    """Install a set into .venv, making it first where it is missing or was made from another Python.
+def build(repo: Path, venv: Path, pins: str, python: Choice) -> None:
+    """Install the pins called "bake" or "test" into .venv; made first where it is missing or of another Python.
 
     Raises:
         SetupError: A step failed; .venv may be half done, and the next run goes on from there.
@@ -69,15 +69,15 @@ def build(repo: Path, venv: Path, wanted: str, python: Choice) -> None:
     if not same or not (venv / "bin" / "pip").exists():
         run(f"making .venv with Python {python.version}", [python.command, "-m", "venv", "--clear", str(venv)])
     pip = [str(interpreter), "-m", "pip", "--disable-pip-version-check"]
-    pins = repo / "requirements"
+    requirements = repo / "requirements"
     hashes = ["--require-hashes", "--no-deps"]
-    run("installing the installer", [*pip, "install", "--quiet", *hashes, "-r", str(pins / "uv.txt")])
+    run("installing the installer", [*pip, "install", "--quiet", *hashes, "-r", str(requirements / "uv.txt")])
     uv_env = installer_settings(run("reading pip's settings", [*pip, "config", "list"]), os.environ)
     # A venv of its own is named on the command line: the caller's VIRTUAL_ENV would win otherwise.
     uv = [str(venv / "bin" / "uv"), "pip"]
     here = ["--python", str(interpreter), "--no-progress"]
-    sync = [*uv, "sync", *here, "--require-hashes", str(pins / f"{wanted}.txt")]
-    run(f"installing what `make {wanted}` needs into .venv", sync, env=uv_env)
+    sync = [*uv, "sync", *here, "--require-hashes", str(requirements / f"{pins}.txt")]
+    run(f"installing what `make {pins}` needs into .venv", sync, env=uv_env)
     wrapper = ["--offline", "--no-deps", "--no-build-isolation", "--editable", str(repo / "wrapper")]
     run("installing the wrapper from this checkout", [*uv, "install", *here, *wrapper], env=uv_env)
     link_collection(venv)

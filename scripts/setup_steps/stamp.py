@@ -17,7 +17,7 @@ class Stamp:
     """What the last complete set-up did.
 
     Attributes:
-        wanted: The set, "bake" or "test".
+        wanted: The set: "bake", "test" or "slow".
         digest: SHA-256 of everything that decides what gets installed; see `digest_of`.
         dpkg_mtime_ns: When dpkg's status was last written, in nanoseconds; 0 where packages were not looked at.
     """
@@ -27,12 +27,17 @@ class Stamp:
     dpkg_mtime_ns: int
 
 
-def digest_of(repo: Path, wanted: str, python_version: str) -> str:
+def pins_of(wanted: str) -> str:
+    """The name of the pins that a set installs: the slow tests need other programs, but no other Python packages."""
+    return "bake" if wanted == "bake" else "test"
+
+
+def digest_of(repo: Path, pins: str, python_version: str) -> str:
     """Hash what decides the content of .venv: the pins, the wrapper's metadata, these steps, the Python."""
-    digest = hashlib.sha256(f"{wanted}\0{python_version}\0{os.uname().machine}\0".encode())
+    digest = hashlib.sha256(f"{pins}\0{python_version}\0{os.uname().machine}\0".encode())
     files = [
         repo / "requirements" / "uv.txt",
-        repo / "requirements" / f"{wanted}.txt",
+        repo / "requirements" / f"{pins}.txt",
         repo / "wrapper" / "pyproject.toml",
         *sorted((repo / "scripts" / "setup_steps").glob("*.py")),
     ]

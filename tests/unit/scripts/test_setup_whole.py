@@ -122,6 +122,14 @@ def test_the_smaller_set_grows(machine: Machine) -> None:
     assert machine.did == ["venv test 3.11"]
 
 
+def test_the_slow_tests_need_other_programs_but_the_same_python_packages(machine: Machine) -> None:
+    machine.set_up("test")
+    machine.missing = ("packer",)
+    assert machine.set_up("slow") == "1 system packages"
+    assert machine.did == ["apt packer"]
+    assert machine.set_up("test") == ""
+
+
 def test_a_failed_set_up_is_tried_again(machine: Machine) -> None:
     machine.set_up("bake")
     machine.damage = "x"
