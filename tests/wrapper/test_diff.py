@@ -110,9 +110,9 @@ def test_layers_in_another_order() -> None:
     )
 
 
-def test_a_number_and_its_text_are_not_the_same() -> None:
-    old, new = ({**OLD, "spec": {"vars": {"x": value}}} for value in (1, "1"))
-    assert diff_manifests(old, new).render() == "vars (1)\n  ~ x 1 → 1"
+def test_a_number_and_a_switch_are_not_the_same() -> None:
+    old, new = ({"spec": {"vars": {"x": value}}} for value in (1, True))
+    assert diff_manifests(old, new).render() == "vars (1)\n  ~ x 1 → true"
 
 
 def test_versions_without_an_order() -> None:

@@ -125,6 +125,13 @@ def test_parts(root: Path) -> None:
     assert (parts["driver"], parts["kernel"], parts["cuda"]) == ("535.309.01", "6.1.0-56-cloud-amd64", None)
 
 
+def test_of_several_versions_of_a_part_the_newest_counts(root: Path) -> None:
+    packages = [p.DebPackage("cuda-toolkit-12-9", "amd64", "12.9.1-1", "c", "1")]
+    packages.append(p.DebPackage("cuda-toolkit-12-10", "amd64", "12.10.0-1", "c", "1"))
+    for given in (packages, packages[::-1]):
+        assert p.part_versions(root, given)["cuda"] == "12.10.0"
+
+
 def test_links_stay_inside(root: Path) -> None:
     (root / "up").symlink_to("../../../../etc/passwd")
     assert p.inside(root, "up") == root / "etc/passwd"

@@ -81,7 +81,7 @@ def parse_dpkg(text: str) -> Iterator[DebPackage]:
         fields: dict[str, str] = {}
         for line in stanza.splitlines():
             key, colon, value = line.partition(":")
-            if colon and not line[0].isspace():
+            if colon:  # the key of a continuation line begins with a blank: no field is called so
                 fields[key] = value.strip()
         state = fields.get("Status", "").split()
         if len(state) == 3 and state[2] in _WHOLE:
