@@ -16,7 +16,7 @@ from ._tuning_keys import module_of, proc_path
 from ._tuning_keys_kernel import COUNTERPARTS
 from ._tuning_model import Knob, OwnedFile, TuningError
 from ._tuning_plan import Plan, Write, owned_paths, refuse_required
-from ._tuning_record import in_force, state_text
+from ._tuning_record import in_force, own_folders, state_text
 from ._tuning_state import BOOT_STATE, STATE, State, knob_entry
 from ._tuning_values import canonical, same
 
@@ -76,6 +76,8 @@ def apply_plan(plan: Plan, host: Host) -> Outcome:
     """Carry the plan out. Raises TuningError after everything was put back (or says what could not be)."""
 
     def steps(undo: _Undo, outcome: Outcome) -> None:
+        for folder in sorted(plan.folders):
+            undo.add(folder, lambda folder=folder: host.remove_folder(folder))  # type: ignore[misc]
         _remember_before(plan, host, undo)
         _load_modules(plan, host, undo, outcome)
         _write_all(plan, host, undo, outcome)
@@ -84,6 +86,10 @@ def apply_plan(plan: Plan, host: Host) -> Outcome:
         _swap_off(plan, host, undo, outcome)
         replaced = _write_files(plan, host, undo, outcome)
         _remember(plan, host, replaced, undo, outcome)
+        for folder in sorted(
+            set(plan.old.folders if plan.old is not None else ()) - set(own_folders(plan)), reverse=True
+        ):
+            host.remove_folder(folder)
 
     return _all_or_nothing(steps)
 
@@ -132,10 +138,11 @@ def _put_text(host: Host, path: str, text: Optional[str]) -> None:
 def _remember_before(plan: Plan, host: Host, undo: _Undo) -> None:
     """Values from before must be on disk before the first of them is overwritten."""
     old = plan.old or State()
-    if not plan.live or all(name in old.before for name in plan.before):
+    known = all(name in old.before for name in plan.before) and plan.folders <= set(old.folders)
+    if not plan.live or known or plan.request.empty:
         return
     text = host.read(STATE)
-    intent = State(**{**vars(old), "before": {**plan.before}})
+    intent = State(**{**vars(old), "before": {**plan.before}, "folders": sorted(plan.folders | set(old.folders))})
     undo.add(STATE, lambda: _put_text(host, STATE, text))
     host.write_file(STATE, intent.text())
 

@@ -137,6 +137,18 @@ class Host:
         if os.path.lexists(real):
             os.unlink(real)
 
+    def missing_folders(self, path: str) -> List[str]:
+        """Folders that writing ``path`` would make, outermost first."""
+        parts = path.split("/")[1:-1]
+        folders = ["/" + "/".join(parts[: count + 1]) for count in range(len(parts))]
+        return [folder for folder in folders if not self.exists(folder)]
+
+    def remove_folder(self, path: str) -> None:
+        """Remove a folder if it is there and empty."""
+        real = self.real(path, follow_last=False)
+        if os.path.isdir(real) and not os.path.islink(real) and not os.listdir(real):
+            os.rmdir(real)
+
     def run(self, argv: Sequence[str], timeout_s: float = 60.0) -> Tuple[int, str]:
         """Run a program of the running machine; returns its exit code and both outputs.
 

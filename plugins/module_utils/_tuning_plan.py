@@ -18,7 +18,7 @@ from ._tuning_keys_kernel import COUNTERPARTS
 from ._tuning_model import Knob, Machine, OwnedFile, Problem, Request, Resolved, TuningError
 from ._tuning_modules import available, kernel_release, loaded
 from ._tuning_resolve import resolve, swaps
-from ._tuning_state import BOOT_STATE, State, load_state
+from ._tuning_state import BOOT_STATE, STATE, State, load_state
 from ._tuning_values import canonical, choices, same
 
 #: Where a frequency driver says which words it takes.
@@ -55,6 +55,8 @@ class Plan:
     overridden: Dict[str, Tuple[str, str]] = field(default_factory=dict)
     pending: Dict[str, str] = field(default_factory=dict)
     before: Dict[str, str] = field(default_factory=dict)
+    #: Folders to be made, and made by earlier runs.
+    folders: Set[str] = field(default_factory=set)
     #: What lies at each path that is or was owned; None when nothing does.
     found: Dict[str, Optional[OwnedFile]] = field(default_factory=dict)
 
@@ -111,6 +113,8 @@ def make_plan(request: Request, host: Host, live: bool, problems: List[Problem])
     plan.overridden = winners(host, SYSCTL, static)
     for path in sorted(set(plan.files()) | owned_paths(old)):
         plan.found[path] = read_owned(host, path)
+    for path in [*plan.files(), *([] if request.empty else [STATE])]:
+        plan.folders.update(host.missing_folders(path))
     refuse_required(plan)
     return plan
 

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Dict, Mapping, Optional
+from typing import Dict, List, Mapping, Optional
 
 from ._tuning_files import file_digest
 from ._tuning_keys_kernel import COUNTERPARTS
 from ._tuning_model import Knob
 from ._tuning_plan import Plan
-from ._tuning_state import State, knob_entry, request_to_json
+from ._tuning_state import STATE, State, knob_entry, request_to_json
 
 
 def in_force(plan: Plan) -> Dict[str, Knob]:
     """Values the kernel holds when the plan is done, or will hold at boot, by name."""
     return {knob.name: knob for knob in plan.resolved.knobs if knob.name not in plan.unsupported}
+
+
+def own_folders(plan: Plan) -> List[str]:
+    """Folders that were not there before us and hold one of our files when the plan is done."""
+    made = plan.folders | set(plan.old.folders if plan.old is not None else ())
+    held = [] if plan.request.empty else [*plan.files(), STATE]
+    return sorted(folder for folder in made if any(path.startswith(folder + "/") for path in held))
 
 
 def state_text(plan: Plan, replaced: Optional[Mapping[str, str]] = None) -> Optional[str]:
@@ -40,6 +47,7 @@ def _new_state(plan: Plan, holding: Mapping[str, Knob], replaced: Mapping[str, s
         governor=next((knob.wanted for name, knob in holding.items() if name.startswith("governor.")), ""),
         limits=[vars(limit).copy() for limit in plan.request.limits],
         files={path: file_digest(owned) for path, owned in files.items() if not owned.link},
+        folders=own_folders(plan),
         links={path: owned.text for path, owned in files.items() if owned.link},
         unsupported=dict(plan.unsupported),
         left=dict(plan.resolved.left),

@@ -32,6 +32,7 @@ class State:
     limits: List[Dict[str, str]] = field(default_factory=list)
     files: Dict[str, str] = field(default_factory=dict)
     links: Dict[str, str] = field(default_factory=dict)
+    folders: List[str] = field(default_factory=list)
     unsupported: Dict[str, str] = field(default_factory=dict)
     left: Dict[str, str] = field(default_factory=dict)
     knobs: Dict[str, Dict[str, str]] = field(default_factory=dict)

@@ -103,6 +103,8 @@ class Kernel(Host):
     def owned(self) -> dict[str, str]:
         """Every file below /etc, and where links lead."""
         top = Path(self.root) / "etc"
+        # An empty folder that we made is a trace as well.
+        assert not [str(path) for path in top.rglob("*") if path.is_dir() and not any(path.iterdir())]
         return {
             "/" + str(path.relative_to(self.root)): str(path.readlink()) if path.is_symlink() else path.read_text()
             for path in sorted(top.rglob("*"))

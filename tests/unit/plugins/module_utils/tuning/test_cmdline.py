@@ -121,6 +121,7 @@ def test_for_every_machine(name):
 @pytest.fixture
 def grub(kernel):
     kernel.put("/etc/default/grub", 'GRUB_CMDLINE_LINUX=""\n')
+    kernel.put("/etc/default/grub.d/init-select.cfg", "")
     kernel.put("/proc/cmdline", "root=/dev/vda1 quiet\n")
     return kernel
 
