@@ -35,10 +35,6 @@ __all__ = ["ARTIFACT_NAMES", "Artifact", "build_raw", "convert", "prepare_tree",
 _DOING: Final = "assembling the disk"
 _RAW_TOOLS: Final = ("sfdisk", "mkfs.ext4", "mkfs.vfat", "mmd", "mcopy")
 
-# Both names of GRUB's folder: EFI/debian is built into Debian's signed binary, EFI/BOOT is what firmware starts by
-# itself.
-_ESP_FOLDERS: Final = ("EFI", "EFI/BOOT", "EFI/debian")
-
 
 def tree_size(root: Path) -> TreeSize:
     """What the tree at *root* takes on ext4: files by their allocated length, hard links once."""
@@ -90,6 +86,8 @@ def _write_bios(root: Path, image: Path, plan: DiskPlan) -> None:
 def _write_esp(root: Path, image: Path, plan: DiskPlan, clock: dict[str, str], run: Runner) -> None:
     """Make the EFI system partition in place: the signed chain shim, GRUB, MokManager twice, and GRUB's stub."""
     doing = "writing the EFI system partition"
+    # What firmware starts by itself, and the folder whose name is built into the distribution's signed GRUB.
+    targets = {"EFI/BOOT": "BOOTX64.EFI", f"EFI/{image_tree.vendor(root)}": "shimx64.efi"}
     # mtools takes an offset after "@@" and so the name is kept free of it: relative to the image's folder.
     drive, folder = f"{image.name}@@{plan.esp.offset}", image.parent
     run(
@@ -101,13 +99,13 @@ def _write_esp(root: Path, image: Path, plan: DiskPlan, clock: dict[str, str], r
         ],
         doing=doing, cwd=folder,
     )  # fmt: skip
-    run(["mmd", "-i", drive, *(f"::{name}" for name in _ESP_FOLDERS)], doing=doing, cwd=folder, env=clock)
+    run(["mmd", "-i", drive, *(f"::{name}" for name in ("EFI", *targets))], doing=doing, cwd=folder, env=clock)
     stub = grub.esp_stub(plan).encode()
-    for target, first in (("EFI/BOOT", "BOOTX64.EFI"), ("EFI/debian", "shimx64.efi")):
+    for target, first in targets.items():
         for name, source in (
             (first, image_tree.SHIM), ("grubx64.efi", image_tree.SIGNED_GRUB), ("mmx64.efi", image_tree.MOK_MANAGER),
         ):  # fmt: skip
-            content = (root / source).read_bytes()
+            content = image_tree.inside(root, source).read_bytes()
             run(["mcopy", "-i", drive, "-", f"::{target}/{name}"], doing=doing, cwd=folder, env=clock, stdin=content)
         run(["mcopy", "-i", drive, "-", f"::{target}/grub.cfg"], doing=doing, cwd=folder, env=clock, stdin=stub)
 

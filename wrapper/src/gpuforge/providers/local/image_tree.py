@@ -9,6 +9,7 @@ Works on a writable tree of which everything is thrown away after the disk is ma
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +22,7 @@ from gpuforge.providers.local.kernels import bootable_kernels
 from gpuforge.providers.local.tools import Runner, run
 
 _DOING: Final = "preparing the tree for its disk"
+_MAX_LINKS: Final = 40  # as Linux: path_resolution(7)
 
 # Files of the tree that the boot path is made of, and the Debian package of each.
 SHIM: Final = "usr/lib/shim/shimx64.efi.signed"
@@ -81,12 +83,40 @@ def fstab(plan: DiskPlan) -> str:
     )
 
 
+def inside(root: Path, name: str) -> Path:
+    """The file that *name* means to a system whose root is *root*: absolute symbolic links lead there, not to the host.
+
+    Ubuntu's shim is such a link, through /etc/alternatives.
+    """
+    path = root
+    parts = list(reversed(Path(name).parts))
+    links = 0
+    while parts:
+        part = parts.pop()
+        if part in ("/", ".."):
+            path = root if part == "/" or path == root else path.parent
+            continue
+        path = path / part
+        if path.is_symlink() and links < _MAX_LINKS:
+            links += 1
+            parts += reversed(path.readlink().parts)
+            path = path.parent
+    return path
+
+
+def vendor(root: Path) -> str:
+    """Name of the folder on the ESP that the distribution's signed GRUB looks into: the ID of os-release(5)."""
+    text = inside(root, "etc/os-release").read_text(encoding="utf-8")
+    found = re.search(r"^ID=[\"']?([a-z0-9._-]+)", text, re.MULTILINE)
+    return found[1] if found else "linux"
+
+
 def missing_boot_files(root: Path) -> list[Problem]:
     """What the tree at *root* lacks to boot by BIOS and by UEFI with Secure Boot."""
     problems = [
         Problem(path, "is not in the tree", "the disk cannot boot without it", f"add the package {package} to the base")
         for path, package in _BOOT_FILES.items()
-        if not (root / path).is_file()
+        if not inside(root, path).is_file()
     ]
     if not bootable_kernels(root):
         problems.append(
