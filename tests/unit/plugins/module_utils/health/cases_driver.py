@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import lzma
 
 from ansible_collections.gpuforge.node.tests.unit.plugins.module_utils.health.node import (
@@ -10,6 +11,7 @@ from ansible_collections.gpuforge.node.tests.unit.plugins.module_utils.health.no
     OLD_KERNEL,
     Case,
     Node,
+    cpio,
     elf,
 )
 
@@ -203,36 +205,38 @@ def blacklist_masked(node: Node) -> None:
     node.file("/etc/modprobe.d/nvidia.conf", "")
 
 
-def _initramfs(node: Node, names: str) -> None:
+def _initramfs(node: Node, **files: str) -> None:
     blacklisted(node)
-    node.file(f"/boot/initrd.img-{KERNEL}", b"cpio")
-    node.answer("lsinitramfs", names)
+    archive = cpio({"usr/lib/modules/x/ext4.ko": "module", **files})
+    early = cpio({"kernel/x86/microcode/GenuineIntel.bin": "microcode"})
+    node.file(f"/boot/initrd.img-{KERNEL}", early + b"\0" * 300 + gzip.compress(archive))
 
 
 def initramfs_without_nouveau(node: Node) -> None:
-    _initramfs(node, "usr\nusr/lib/modules/x/ext4.ko\n")
+    _initramfs(node)
 
 
 def initramfs_with_blacklist(node: Node) -> None:
-    _initramfs(node, "usr/lib/modules/x/nouveau.ko\netc/modprobe.d/nvidia-blacklists-nouveau.conf\n")
+    _initramfs(node, **{"usr/lib/modules/x/nouveau.ko": "", "etc/modprobe.d/x.conf": "blacklist nouveau\n"})
+
+
+def initramfs_with_empty_blacklist(node: Node) -> None:
+    _initramfs(node, **{"usr/lib/modules/x/nouveau.ko": "", "etc/modprobe.d/nvidia-blacklists-nouveau.conf": "#\n"})
 
 
 def initramfs_with_nouveau(node: Node) -> None:
-    _initramfs(node, "usr/lib/modules/x/nouveau.ko.xz\netc/modprobe.d/other.conf\n")
+    _initramfs(node, **{"usr/lib/modules/x/nouveau.ko.xz": "", "etc/blacklist.txt": "blacklist nouveau\n"})
 
 
-def initramfs_unreadable(node: Node) -> None:
-    _initramfs(node, "")
-    node.answer("lsinitramfs", code=1, err="unknown format")
+def initramfs_cut_short(node: Node) -> None:
+    initramfs_with_blacklist(node)
+    whole = node.root / f"boot/initrd.img-{KERNEL}"
+    whole.write_bytes(whole.read_bytes()[:-40])
 
 
-def initramfs_empty(node: Node) -> None:
-    _initramfs(node, "")
-
-
-def no_lsinitramfs(node: Node) -> None:
-    _initramfs(node, "")
-    node.programs.clear()
+def initramfs_of_another_kind(node: Node) -> None:
+    blacklisted(node)
+    node.file(f"/boot/initrd.img-{KERNEL}", b"\x99what is this")
 
 
 CASES = (
@@ -293,11 +297,11 @@ CASES = (
     Case("driver.nouveau", "fail", good, "nothing keeps nouveau"),
     Case("driver.nouveau", "fail", blacklist_commented_out),
     Case("driver.nouveau", "fail", blacklist_masked),
-    Case("driver.nouveau_initramfs", "pass", initramfs_without_nouveau),
-    Case("driver.nouveau_initramfs", "pass", initramfs_with_blacklist),
+    Case("driver.nouveau_initramfs", "pass", initramfs_without_nouveau, "no nouveau among 2 files"),
+    Case("driver.nouveau_initramfs", "pass", initramfs_with_blacklist, "etc/modprobe.d/x.conf"),
+    Case("driver.nouveau_initramfs", "fail", initramfs_with_empty_blacklist, "without its blacklist"),
     Case("driver.nouveau_initramfs", "fail", initramfs_with_nouveau, "without its blacklist"),
-    Case("driver.nouveau_initramfs", "unknown", initramfs_unreadable, "unknown format"),
-    Case("driver.nouveau_initramfs", "unknown", initramfs_empty, "lists no files"),
-    Case("driver.nouveau_initramfs", "unknown", no_lsinitramfs, "not installed"),
+    Case("driver.nouveau_initramfs", "unknown", initramfs_cut_short, "ended before"),
+    Case("driver.nouveau_initramfs", "unknown", initramfs_of_another_kind, "unknown compression"),
     Case("driver.nouveau_initramfs", "skipped", blacklisted),
 )

@@ -36,6 +36,17 @@ def elf(modinfo: Mapping[str, str]) -> bytes:
     return header + info + names + b"".join(sections)
 
 
+def cpio(files: Mapping[str, str]) -> bytes:
+    """A cpio archive in the "newc" form."""
+    out = b""
+    for number, (name, text) in enumerate([*files.items(), ("TRAILER!!!", "")]):
+        fields = (number, 0o100644, 0, 0, 1, 0, len(text), 0, 0, 0, 0, len(name) + 1, 0)
+        out += b"070701" + b"".join(b"%08X" % field for field in fields) + name.encode() + b"\0"
+        out += b"\0" * (-len(out) % 4) + text.encode()
+        out += b"\0" * (-len(out) % 4)
+    return out
+
+
 @dataclass
 class Node:
     """Builds a tree below ``root``; ``machine()`` is what the checks get."""
