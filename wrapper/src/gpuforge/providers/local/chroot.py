@@ -1,6 +1,6 @@
 """The private view of an image tree in which a job works. Everything here runs inside the guard's mount namespace.
 
-Mounts end with the namespace. Paths handed to overlayfs are relative to the work directory,
+Nothing is ever unmounted: the mounts end with the namespace. Paths handed to overlayfs are relative to the work directory,
 which is the job's current directory, because its options know no quoting that every kernel reads alike.
 """
 
@@ -27,11 +27,11 @@ RUN_DIR: Final = "run/gpuforge"
 CA_BUNDLE: Final = "/run/gpuforge/ca-certificates.crt"
 
 
-def _mount(*arguments: str, program: str = "mount") -> None:
-    done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
+def _mount(*arguments: str) -> None:
+    done = subprocess.run(["mount", *arguments], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise GpuforgeError(
-            f"{program} {' '.join(arguments)}: {done.stderr.strip()}", doing="setting up the image tree", exit_code=3,
+            f"mount {' '.join(arguments)}: {done.stderr.strip()}", doing="setting up the image tree", exit_code=3,
             hint="baking needs root with CAP_SYS_ADMIN and a work directory on a file system that overlayfs can write to"
             " (ext4, xfs, btrfs; not overlayfs itself): see --work-dir",
         )  # fmt: skip
@@ -87,11 +87,6 @@ def mount_system(root: Path, archives: Path | None) -> None:
         _mount("--bind", str(archives), str(root / "var/cache/apt/archives"))
     if bundle := os.environ.get("SSL_CERT_FILE"):
         shutil.copyfile(bundle, root / CA_BUNDLE.lstrip("/"))
-
-
-def unmount_system(root: Path) -> None:
-    """Take away again what ``mount_system`` gave, so that the tree alone is seen."""
-    _mount("--recursive", *(str(root / name) for name in ("proc", "sys", "dev", "run", "tmp")), program="umount")
 
 
 def tree_environment(source: dict[str, str]) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -17,7 +18,7 @@ from gpuforge import __version__, packages, sbom
 from gpuforge.errors import VerificationFailed
 from gpuforge.events import Event, make_event
 from gpuforge.manifest import MANIFEST, Artifact, ImageRecord, LayerRecord, build_manifest, to_text
-from gpuforge.providers.local import assemble, chroot, disk
+from gpuforge.providers.local import assemble, disk
 from gpuforge.providers.local.kernels import bootable_kernels
 from gpuforge.versions import split_debian
 
@@ -46,13 +47,12 @@ def versions(dpkg: Mapping[str, str], kernels: list[str]) -> dict[str, str | Non
 
 
 def offline_checks(root: Path) -> list[dict[str, Any]]:
-    """Results of the tree's own checker, run in the tree. Raises VerificationFailed where one fails or cannot tell."""
-    if not (root / NODE_PROGRAM).is_file():
+    """Results of the tree's own checker on the tree. Raises VerificationFailed where one fails or cannot tell."""
+    program = root / NODE_PROGRAM
+    if not program.is_file():
         return []  # the layer node_health was left out: there is nothing to ask
-    chroot.mount_system(root, None)
-    argv = ["chroot", str(root), f"/{NODE_PROGRAM}", "check", "--format", "json", "--only", ",".join(_OFFLINE_GROUPS)]
+    argv = [sys.executable, str(program), "check", "--root", str(root), "--format", "json", "--only", ",".join(_OFFLINE_GROUPS)]
     done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=_CHECK_SECONDS)
-    chroot.unmount_system(root)
     try:
         checks: list[dict[str, Any]] = json.loads(done.stdout)["checks"]
     except (ValueError, KeyError) as exc:
