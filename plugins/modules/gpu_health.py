@@ -63,6 +63,11 @@ options:
       nvlinks:
         description: Number of active NVLinks of each GPU.
         type: int
+      pcie_width:
+        description:
+          - Least number of PCIe lanes of each GPU.
+          - When not given, GPUs of one model are compared with each other.
+        type: int
   thresholds:
     description:
       - Numbers that replace the built-in ones, by name.
@@ -189,6 +194,7 @@ ARGUMENT_SPEC = {
             "mig": {"type": "bool"},
             "persistence": {"type": "bool"},
             "nvlinks": {"type": "int"},
+            "pcie_width": {"type": "int"},
         },
     },
     "thresholds": {"type": "dict", "default": {}},

@@ -23,8 +23,9 @@ class Expect:
     ``count``: number of GPUs. ``model``: text that each GPU's name contains, upper and lower case alike ("H100").
     ``driver``: driver version, whole ("535.309.01") or a branch ("535"). ``image``: whether the machine was made from
     an image that carries a manifest; false says that a missing manifest is in order. ``ecc``, ``mig``,
-    ``persistence``: whether the mode is on. ``nvlinks``: active links of each GPU. ``thresholds``: numbers that
-    replace those of thresholds.py, None for one that shall not be judged.
+    ``persistence``: whether the mode is on. ``nvlinks``: active links of each GPU. ``pcie_width``: least number of
+    PCIe lanes of each GPU. ``thresholds``: numbers that replace those of thresholds.py, None for one that shall not
+    be judged.
     """
 
     count: Optional[int] = None
@@ -35,6 +36,7 @@ class Expect:
     mig: Optional[bool] = None
     persistence: Optional[bool] = None
     nvlinks: Optional[int] = None
+    pcie_width: Optional[int] = None
     thresholds: Mapping[str, Optional[float]] = field(default_factory=dict)
 
     def threshold(self, name: str) -> Optional[float]:
@@ -81,6 +83,7 @@ _RULES: Mapping[str, Tuple[Callable[[object], bool], str]] = {
     "mig": (_is_bool, "true or false"),
     "persistence": (_is_bool, "true or false"),
     "nvlinks": (_is_count, "a whole number, 0 or more"),
+    "pcie_width": (_is_count, "a whole number, 0 or more"),
     "thresholds": (_is_thresholds, "an object of numbers; names: " + ", ".join(THRESHOLDS)),
 }
 

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, List, Mapping, Sequence
+from typing import Any, Callable, Dict, List, Mapping, Sequence
 
 from .gpu_rules import RULES, Gpu, Rule
 from .machine import Machine
@@ -119,6 +119,38 @@ def _readable(machine: Machine) -> Outcome:
     return unknown("; ".join(said), expected) if said else passed("all that was asked", expected)
 
 
+@_where_there_are_gpus
+def _pcie_width(machine: Machine) -> Outcome:
+    """Lanes in use, against the expectation, else against the other GPUs of the same model.
+
+    What the GPU could use is no measure: many slots and most of some clouds' machines have fewer lanes. Generations
+    are not compared at all: an idle link falls back to the first and comes up again under load.
+    """
+    gpus = [gpu for gpu in _facts(machine)["gpus"] if not gpu["lost"]]
+    wanted = machine.expect.pcie_width
+    widths = [(gpu, gpu["pcie"]["width"], gpu["pcie"]["width_max"]) for gpu in gpus if gpu["pcie"]["width"]]
+    widest: Dict[Any, int] = {}
+    for gpu, width, _most in widths:
+        widest[gpu.get("name")] = max(width, widest.get(gpu.get("name"), 0))
+    expected = f"x{wanted}" if wanted is not None else "as wide as the others of its model"
+    bad = [
+        f"{_name(gpu)}: x{width}, not x{wanted or widest[gpu.get('name')]}"
+        for gpu, width, _most in widths
+        if width < (wanted or widest[gpu.get("name")])
+    ]
+    if bad:
+        return failed("; ".join(bad), expected)
+    silent = [_name(gpu) for gpu in gpus if not gpu["pcie"]["width"] and gpu.get("name") in widest]
+    if silent:
+        return unknown("not told by " + ", ".join(silent), expected)
+    if not widths:
+        return _nobody_tells(machine, bool(gpus), expected)
+    seen = ", ".join(f"x{width}" for width in sorted(set(widest.values())))
+    if wanted is None and len(gpus) == 1 and any(most and width < most for _gpu, width, most in widths):
+        return skipped(f"{seen}: nothing to compare it with; expect `pcie_width` to have it judged")
+    return passed(seen, expected)
+
+
 def judge(machine: Machine, rule: Rule) -> Outcome:
     """A rule's outcome over all GPUs that the driver has.
 
@@ -139,9 +171,16 @@ def judge(machine: Machine, rule: Rule) -> Outcome:
         return unknown("not told by " + ", ".join(silent), rule.title)
     if telling:
         return passed(f"{len(wrong)} of {len(values)} GPUs", rule.title)
-    if not values or _facts(machine)["source"] == "nvidia-smi":
-        return skipped("this model does not tell" if values else "no GPU is left to ask, see gpu.lost")
-    return unknown("the driver does not answer, see gpu.driver", rule.title) if machine.live else skipped(NEEDS_BOOT)
+    return _nobody_tells(machine, bool(values), rule.title)
+
+
+def _nobody_tells(machine: Machine, asked: bool, expected: str) -> Outcome:
+    """The outcome when no GPU has the value: they do not offer it, or nobody could ask them."""
+    if not asked:
+        return skipped("no GPU is left to ask, see gpu.lost")
+    if _facts(machine)["source"] == "nvidia-smi":
+        return skipped("this model does not tell")
+    return unknown("the driver does not answer, see gpu.driver", expected) if machine.live else skipped(NEEDS_BOOT)
 
 
 def _asks(rule: Rule) -> Callable[[Machine], Outcome]:
@@ -194,6 +233,13 @@ CHECKS = (
         CRITICAL,
         "Run the check as root; `nvidia-smi -q` shows what the driver says.",
         _readable,
+    ),
+    Check(
+        "gpu.pcie_width",
+        "each PCIe link has its full width",
+        CRITICAL,
+        "Reboot; if it stays, reseat the board or its riser. If the slot has no more lanes, expect `pcie_width`.",
+        _pcie_width,
     ),
     *(Check(rule.id, rule.title, rule.severity, rule.remedy, _asks(rule)) for rule in RULES),
 )

@@ -69,11 +69,6 @@ def _model(value: Any, expect: Expect) -> str:
     return "" if (expect.model or "").casefold() in value.casefold() else value
 
 
-def _width(gpu: Gpu) -> Optional[Tuple[int, int]]:
-    now, most = gpu["pcie"].get("width"), gpu["pcie"].get("width_max")
-    return (now, most) if now and most else None
-
-
 def _nvlink_wrong(value: Any, expect: Expect) -> str:
     if value["inactive"]:
         return "inactive " + ", ".join(str(link) for link in value["inactive"])
@@ -167,15 +162,6 @@ RULES: Tuple[Rule, ...] = (
         WARNING,
         "Look at fans and air flow.",
         *_above("temperature_c"),
-    ),
-    # Generations are not compared: an idle link falls back to the first and comes up again under load.
-    Rule(
-        "gpu.pcie_width",
-        "the PCIe link has its full width",
-        CRITICAL,
-        "Reboot; if it stays, reseat the board or its riser.",
-        _width,
-        lambda value, _expect: "" if value[0] >= value[1] else f"x{value[0]} of x{value[1]}",
     ),
     Rule(
         "gpu.nvlink",

@@ -36,6 +36,7 @@ GPU: dict[str, Any] = {
     "fabric": {"state": "Completed", "status": "Success", "cluster_uuid": None, "clique_id": None},
     "pcie": {"gen": 1, "width": 16, "gen_max": 5, "width_max": 16},
 }
+NARROW = {"gen": 1, "width": 8, "gen_max": 5, "width_max": 16}
 ADDRESSES = ("0000:3b:00.0", "0000:5e:00.0")
 
 
@@ -129,6 +130,17 @@ def model_without(name: str) -> Build:
 
     build.__name__ = f"without_{name}"
     return build
+
+
+def slots_of_eight_lanes(node: Node) -> None:
+    """As on machines of some clouds: well, though each GPU could use sixteen."""
+    _node(node, pcie=NARROW)
+    node.gpu["gpus"][0]["pcie"] = NARROW
+
+
+def one_in_a_slot_of_eight_lanes(node: Node) -> None:
+    slots_of_eight_lanes(node)
+    del node.gpu["gpus"][0]
 
 
 def all_lost(node: Node) -> None:
@@ -227,12 +239,12 @@ CASES = (
     Case("gpu.slowdown", "unknown", _with("reasons_unknown", throttle_reasons=None)),
     Case("gpu.heat", "fail", _with("hot", throttle_reasons=["sw_thermal_slowdown"])),
     Case("gpu.temperature", "fail", _with("warm", {"thresholds": {"temperature_c": 60}}, temperature_c=61), "61"),
-    Case(
-        "gpu.pcie_width",
-        "fail",
-        _with("narrow", pcie={"gen": 1, "width": 8, "gen_max": 5, "width_max": 16}),
-        "x8 of x16",
-    ),
+    Case("gpu.pcie_width", "fail", _with("narrow", pcie=NARROW), f"{SECOND}: x8, not x16"),
+    Case("gpu.pcie_width", "fail", _with("all_narrow_as_not_expected", {"pcie_width": 32}), "x16, not x32"),
+    Case("gpu.pcie_width", "pass", _with("narrow_as_expected", {"pcie_width": 8}, pcie=NARROW), "x16"),
+    Case("gpu.pcie_width", "pass", slots_of_eight_lanes, "x8"),
+    Case("gpu.pcie_width", "skipped", one_in_a_slot_of_eight_lanes, "nothing to compare it with"),
+    Case("gpu.pcie_width", "unknown", _with("width_unknown", pcie=dict(NARROW, width=None)), f"not told by {SECOND}"),
     Case("gpu.nvlink", "fail", _with("link_down", nvlink={"links": 18, "active": 17, "inactive": [5]}), "inactive 5"),
     Case(
         "gpu.nvlink",
