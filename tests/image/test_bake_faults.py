@@ -96,6 +96,17 @@ def test_a_failed_task_fails_the_layer_with_its_output(workshop: MakeWorkshop) -
     assert shop.plan() == {"debian bookworm": "cached", "whole": "cached", "broken": "bake", "image_seal": "bake", "small": "bake"}
 
 
+def test_a_role_that_is_edited_while_it_is_applied_is_not_kept(workshop: MakeWorkshop) -> None:
+    shop = workshop({"slow": command("sleep 3")})
+    process = shop.start("bake", str(shop.spec), "--no-verify")
+    _until(lambda: _sleeping("sleep 3"), process)
+    (shop.collection / "roles/slow/tasks/install.yml").write_text(command("sleep 1"))
+    _, err = process.communicate(timeout=WAIT_SECONDS)
+    assert process.returncode == 3, err
+    assert "changed meanwhile" in err
+    assert _layers(shop.work) == 0
+
+
 def test_keep_on_failure_keeps_and_says_where(workshop: MakeWorkshop) -> None:
     shop = workshop({"broken": write_file("/etc/half", "1") + command("/bin/false")})
     done = shop.bake("--keep-on-failure")

@@ -15,7 +15,7 @@ from gpuforge.collection import Collection, find_collection
 from gpuforge.errors import NoRoot, Refused, TaskFailed
 from gpuforge.events import Kind, Status, make_event
 from gpuforge.guard import TOOLS as GUARD_TOOLS
-from gpuforge.layers import SEAL
+from gpuforge.layers import SEAL, layer_digest
 from gpuforge.manifest import ImageRecord
 from gpuforge.plan import Plan, PlanItem, image_digest, make_plan, plan_layers
 from gpuforge.providers.local import base_tree, boot
@@ -126,6 +126,12 @@ class _Run:
             except TaskFailed as exc:
                 self._say("layer", "failed", item.name, exc.message)
                 raise
+            if layer_digest(self.collection, item.name, stack[-1].digest, self.plan.variables) != item.digest:
+                self.store.discard("layer", item.digest)
+                raise Refused(
+                    "files of its role or of its plugins changed meanwhile, so nobody knows what it was made from",
+                    doing=f"baking the layer {item.name}", hint="bake again; nothing of this layer was kept",
+                )  # fmt: skip
         self.baked.append(item.name)
         self._say("layer", "changed", item.name, entry.digest[:12], entry.seconds)
         return entry
