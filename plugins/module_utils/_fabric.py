@@ -55,8 +55,13 @@ class _Choice:
     must_name: bool = False
 
 
-def read_fabric(root: str = "/", metadata: Optional[Mapping[str, object]] = None, *, tree: Optional[Tree] = None,
-                devices: Optional[List[PciDevice]] = None) -> Facts:
+def read_fabric(
+    root: str = "/",
+    metadata: Optional[Mapping[str, object]] = None,
+    *,
+    tree: Optional[Tree] = None,
+    devices: Optional[List[PciDevice]] = None,
+) -> Facts:
     """Return the fabric facts of a node, as RETURN of the module ``fabric_info`` describes them.
 
     :param root: directory that stands for ``/``.
@@ -69,16 +74,34 @@ def read_fabric(root: str = "/", metadata: Optional[Mapping[str, object]] = None
     devices = read_pci(tree) if devices is None else devices
     host = read_host(tree, metadata)
     route = default_route(tree)
-    node = _Node(tree, devices, host, route, interfaces_below(tree, route), read_rdma(tree, devices),
-                 list(host.reasons), [device for device in devices if device.is_gpu])
+    node = _Node(
+        tree,
+        devices,
+        host,
+        route,
+        interfaces_below(tree, route),
+        read_rdma(tree, devices),
+        list(host.reasons),
+        [device for device in devices if device.is_gpu],
+    )
     verbs = choose(node.ports, node.gpus, host.cloud, node.front)
-    choice = (_efa(node) or _slingshot(node) or _google(node, verbs) or _verbs(verbs)
-              or _Choice("tcp", "no RDMA network that NCCL can use was found"))
+    choice = (
+        _efa(node)
+        or _slingshot(node)
+        or _google(node, verbs)
+        or _verbs(verbs)
+        or _Choice("tcp", "no RDMA network that NCCL can use was found")
+    )
     node.reasons.insert(0, f"{choice.fabric}: {choice.why}")
     node.reasons += verbs.reasons if choice.fabric in ("infiniband", "roce", "gib") else []
     _say_why_not(node, choice, verbs)
-    nccl = variables(tree, Scene(choice.fabric, choice.rails, choice.must_name, verbs.broken, route, host.cloud,
-                                 host.machine_type, node.gpus), node.reasons)
+    nccl = variables(
+        tree,
+        Scene(
+            choice.fabric, choice.rails, choice.must_name, verbs.broken, route, host.cloud, host.machine_type, node.gpus
+        ),
+        node.reasons,
+    )
     chosen = {(port.name, port.port) for port in choice.rails}
     return {
         "fabric": choice.fabric,
@@ -93,15 +116,19 @@ def read_fabric(root: str = "/", metadata: Optional[Mapping[str, object]] = None
 
 def _efa(node: _Node) -> Optional[_Choice]:
     """AWS Elastic Fabric Adapter: known by its driver, never by link layer (sysfs prints Unknown or Unspecified)."""
-    ports = [port for port in node.ports if port.driver == "efa" or (
-        port.pci is not None and (port.pci.vendor, port.pci.device) in data.EFA_IDS)]
+    ports = [
+        port
+        for port in node.ports
+        if port.driver == "efa" or (port.pci is not None and (port.pci.vendor, port.pci.device) in data.EFA_IDS)
+    ]
     adapters = node.having(data.EFA_IDS)
     rails = [port for port in ports if port.state == "ACTIVE"]
     if rails:
         return _Choice("efa", f"{len(rails)} EFA devices are ACTIVE", rails)
     if adapters and not ports:
-        node.reasons.append(f"{len(adapters)} EFA adapters are on the bus without an RDMA device: is the driver "
-                            "efa loaded?")
+        node.reasons.append(
+            f"{len(adapters)} EFA adapters are on the bus without an RDMA device: is the driver efa loaded?"
+        )
     elif ports:
         node.reasons.append(f"{len(ports)} EFA devices are here and none is ACTIVE")
     return None
@@ -113,15 +140,16 @@ def _slingshot(node: _Node) -> Optional[_Choice]:
     names = sorted((name for name in node.tree.names("/sys/class/cxi") if name.startswith("cxi")), key=natural)
     if not names:
         if adapters:
-            node.reasons.append(f"{len(adapters)} Slingshot adapters are on the bus without a cxi device: is the "
-                                "driver cxi_ss1 loaded?")
+            node.reasons.append(
+                f"{len(adapters)} Slingshot adapters are on the bus without a cxi device: is the driver cxi_ss1 loaded?"
+            )
         return None
     found = []
     for name in names:
         place = node.tree.resolve(f"/sys/class/cxi/{name}/device") or node.tree.resolve(f"/sys/class/cxi/{name}") or ""
         pci = next((device for device in adapters if device.address in place.split("/")), None)
         interfaces = interface_names(node.tree, pci) if pci is not None else []
-        interface = interfaces[0] if interfaces else "hsn" + name[len("cxi"):]
+        interface = interfaces[0] if interfaces else "hsn" + name[len("cxi") :]
         state, rate = _link(node.tree, interface)
         found.append(port_facts(name, 1, state, "Ethernet", rate, state == "ACTIVE", pci, []))
         if state != "ACTIVE":
@@ -159,8 +187,10 @@ def _google(node: _Node, verbs: Verbs) -> Optional[_Choice]:
     if h100s == 8 and gvnics == data.TCPX_GVNICS:
         return _Choice("tcpx", f"8 H100 and {gvnics} gVNICs", others=_gvnic_rails(node))
     if said is not None:
-        node.reasons.append(f"machine type {node.host.machine_type} has fabric {said}, but this machine shows {h100s} "
-                            f"H100, {gvnics} gVNICs, {apertures} aperture devices and no usable RoCE port")
+        node.reasons.append(
+            f"machine type {node.host.machine_type} has fabric {said}, but this machine shows {h100s} "
+            f"H100, {gvnics} gVNICs, {apertures} aperture devices and no usable RoCE port"
+        )
     return None
 
 
@@ -187,15 +217,21 @@ def _verbs(verbs: Verbs) -> Optional[_Choice]:
     speed = " and ".join(f"{rate:g}" for rate in rates)
     layer = "InfiniBand" if verbs.fabric == "infiniband" else "RoCE v2"
     count = len(verbs.rails)
-    return _Choice(verbs.fabric, f"{count} ACTIVE {layer} port{'s' if count > 1 else ''} "
-                   + (f"at {speed} Gb/s" if speed else "of unknown rate"), verbs.rails, must_name=verbs.must_name)
+    return _Choice(
+        verbs.fabric,
+        f"{count} ACTIVE {layer} port{'s' if count > 1 else ''} "
+        + (f"at {speed} Gb/s" if speed else "of unknown rate"),
+        verbs.rails,
+        must_name=verbs.must_name,
+    )
 
 
 def _say_why_not(node: _Node, choice: _Choice, verbs: Verbs) -> None:
     """Add a reason for each RDMA port that is no rail, and for what joins nodes besides the fabric."""
     chosen = {(port.name, port.port) for port in choice.rails}
     left: Dict[Tuple[str, int], str] = {
-        (port.name, port.port): f"the fabric is {choice.fabric}" for port in verbs.rails}
+        (port.name, port.port): f"the fabric is {choice.fabric}" for port in verbs.rails
+    }
     left.update(verbs.refused)
     for port in node.ports:
         if (port.name, port.port) not in chosen:

@@ -17,8 +17,12 @@ from ._topology import read_topology
 __all__ = ["collect_facts", "render_nccl_conf"]
 
 
-def collect_facts(root: str = "/", nvidia_smi: Optional[str] = None, metadata: Optional[Mapping[str, object]] = None,
-                  timeout: float = DEFAULT_TIMEOUT) -> Facts:
+def collect_facts(
+    root: str = "/",
+    nvidia_smi: Optional[str] = None,
+    metadata: Optional[Mapping[str, object]] = None,
+    timeout: float = DEFAULT_TIMEOUT,
+) -> Facts:
     """Return ``{"gpu": ..., "topology": ..., "fabric": ...}``; the PCI bus is read once for all three.
 
     :param root: directory that stands for ``/``.

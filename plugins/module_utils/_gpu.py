@@ -23,21 +23,58 @@ from ._sysfs import Tree
 
 DEFAULT_TIMEOUT = 30.0  # seconds; without persistence mode 8 GPUs take up to 20 s to wake up
 # Transfer rate of one lane in GT/s -> PCI Express generation (PCI Express Base Specification).
-_GENERATIONS = {"2.5": 1, "5": 2, "5.0": 2, "8": 3, "8.0": 3, "16": 4, "16.0": 4, "32": 5, "32.0": 5,
-                "64": 6, "64.0": 6}
+_GENERATIONS = {
+    "2.5": 1,
+    "5": 2,
+    "5.0": 2,
+    "8": 3,
+    "8.0": 3,
+    "16": 4,
+    "16.0": 4,
+    "32": 5,
+    "32.0": 5,
+    "64": 6,
+    "64.0": 6,
+}
 # Products that have NVLink for sure, so that its state must be readable: SXM boards, HGX/DGX and Grace systems.
 _HAS_NVLINK = re.compile(r"SXM|HBM3|\bA[18]00\b|\bH[128]00\b|\bG?[HB][123]00\b")
 _OTHER_DRIVERS = frozenset(("vfio-pci", "pci-stub", "nouveau", "nova_core", "nova-core"))
 # What nobody but the driver knows about a GPU.
-_DRIVER_ONLY = ("index", "serial", "driver_model", "virtualization_mode", "memory_total_mib", "persistence_mode",
-                "mig_mode", "ecc_mode", "ecc_uncorrected_volatile", "ecc_uncorrected_aggregate",
-                "ecc_sram_threshold_exceeded", "row_remap_pending", "row_remap_failure", "rows_remapped_uncorrected",
-                "retired_pages_pending", "repair_pending", "unrepairable_memory", "recovery_action", "temperature_c",
-                "power_draw_w", "power_limit_w", "throttle_reasons", "nvlink")
+_DRIVER_ONLY = (
+    "index",
+    "serial",
+    "driver_model",
+    "virtualization_mode",
+    "memory_total_mib",
+    "persistence_mode",
+    "mig_mode",
+    "ecc_mode",
+    "ecc_uncorrected_volatile",
+    "ecc_uncorrected_aggregate",
+    "ecc_sram_threshold_exceeded",
+    "row_remap_pending",
+    "row_remap_failure",
+    "rows_remapped_uncorrected",
+    "retired_pages_pending",
+    "repair_pending",
+    "unrepairable_memory",
+    "recovery_action",
+    "temperature_c",
+    "power_draw_w",
+    "power_limit_w",
+    "throttle_reasons",
+    "nvlink",
+)
 
 
-def read_gpus(root: str = "/", nvidia_smi: Optional[str] = None, timeout: float = DEFAULT_TIMEOUT, *,
-              tree: Optional[Tree] = None, devices: Optional[List[PciDevice]] = None) -> Facts:
+def read_gpus(
+    root: str = "/",
+    nvidia_smi: Optional[str] = None,
+    timeout: float = DEFAULT_TIMEOUT,
+    *,
+    tree: Optional[Tree] = None,
+    devices: Optional[List[PciDevice]] = None,
+) -> Facts:
     """Return the GPU facts of a node, as RETURN of the module ``gpu_info`` describes them.
 
     :param root: directory that stands for ``/``.
@@ -115,34 +152,58 @@ def _join(report: SmiReport, on_bus: List[PciDevice], bus_readable: bool, tree: 
         device = by_address.pop(gpu["pci_bus_id"] or "", None)
         gpu["numa_node"] = device.numa_node if device is not None else None
         gpu["driver"] = device.driver if device is not None else None
-        gpu["lost"] = any(found["id"] == "gpu-lost" and found["subject"] == gpu["pci_bus_id"]
-                          for found in report.problems)
+        gpu["lost"] = any(
+            found["id"] == "gpu-lost" and found["subject"] == gpu["pci_bus_id"] for found in report.problems
+        )
         if device is None:
             if bus_readable:
-                report.problems.append(problem("gpu-not-on-bus", f"nvidia-smi describes {gpu['name']}, which is not "
-                                               "on the PCI bus as sysfs shows it", gpu["pci_bus_id"] or ""))
+                report.problems.append(
+                    problem(
+                        "gpu-not-on-bus",
+                        f"nvidia-smi describes {gpu['name']}, which is not on the PCI bus as sysfs shows it",
+                        gpu["pci_bus_id"] or "",
+                    )
+                )
             continue
         seen = f"{device.vendor:04x}:{device.device:04x}" if device.vendor and device.device else None
         gpu["pci_device_id"] = gpu["pci_device_id"] or seen
         if seen is not None and gpu["pci_device_id"] != seen:
-            report.problems.append(problem("gpu-id-mismatch", f"nvidia-smi says PCI id {gpu['pci_device_id']}, sysfs "
-                                           f"says {seen}", device.address))
+            report.problems.append(
+                problem(
+                    "gpu-id-mismatch",
+                    f"nvidia-smi says PCI id {gpu['pci_device_id']}, sysfs says {seen}",
+                    device.address,
+                )
+            )
     rest = []
     for device in by_address.values():
         name = _nvidia_ids.gpu_name(device.device)
         lost: Optional[bool] = None  # nobody answered for it
         if device.driver in _OTHER_DRIVERS:
             lost = False
-            report.problems.append(problem("gpu-held-by-other-driver", f"{name} is bound to {device.driver}, not to "
-                                           "nvidia", device.address))
+            report.problems.append(
+                problem(
+                    "gpu-held-by-other-driver", f"{name} is bound to {device.driver}, not to nvidia", device.address
+                )
+            )
         elif report.truncated:
-            report.problems.append(problem("gpu-not-described", f"{name} is on the PCI bus and nvidia-smi's output "
-                                           "ends before it", device.address))
+            report.problems.append(
+                problem(
+                    "gpu-not-described",
+                    f"{name} is on the PCI bus and nvidia-smi's output ends before it",
+                    device.address,
+                )
+            )
         elif report.answered:
             lost = True
-            report.problems.append(problem("gpu-missing-from-driver", f"{name} is on the PCI bus (bound to "
-                                           f"{device.driver or 'no driver'}) and nvidia-smi does not show it",
-                                           device.address))
+            report.problems.append(
+                problem(
+                    "gpu-missing-from-driver",
+                    f"{name} is on the PCI bus (bound to "
+                    f"{device.driver or 'no driver'}) and nvidia-smi does not show it",
+                    device.address,
+                )
+            )
         rest.append(_from_pci(device, tree, lost))
     # The driver numbers GPUs in bus order unless told otherwise; without it the bus gives the order.
     if not report.gpus and not report.answered:
@@ -155,25 +216,27 @@ def _from_pci(device: PciDevice, tree: Tree, lost: Optional[bool]) -> Facts:
     """Return the facts of a GPU that only the bus knows: what cannot be known without the driver is None."""
     said = _driver_information(tree, device.address)
     gpu: Facts = dict.fromkeys(_DRIVER_ONLY)
-    gpu.update({
-        "uuid": said.get("GPU UUID"),
-        "name": said.get("Model") or _nvidia_ids.gpu_name(device.device),
-        "architecture": _nvidia_ids.gpu_architecture(device.device),
-        "pci_bus_id": device.address,
-        "pci_device_id": f"10de:{device.device:04x}" if device.device is not None else None,
-        "numa_node": device.numa_node,
-        "driver": device.driver,
-        "lost": lost,
-        "mig_devices": [],
-        "clocks_mhz": {"graphics": None, "sm": None, "mem": None},
-        "fabric": {"state": None, "status": None, "cluster_uuid": None, "clique_id": None},
-        "pcie": {
-            "gen": _generation(tree.text(device.path + "/current_link_speed")),
-            "width": _width(tree.number(device.path + "/current_link_width")),
-            "gen_max": _generation(tree.text(device.path + "/max_link_speed")),
-            "width_max": _width(tree.number(device.path + "/max_link_width")),
-        },
-    })
+    gpu.update(
+        {
+            "uuid": said.get("GPU UUID"),
+            "name": said.get("Model") or _nvidia_ids.gpu_name(device.device),
+            "architecture": _nvidia_ids.gpu_architecture(device.device),
+            "pci_bus_id": device.address,
+            "pci_device_id": f"10de:{device.device:04x}" if device.device is not None else None,
+            "numa_node": device.numa_node,
+            "driver": device.driver,
+            "lost": lost,
+            "mig_devices": [],
+            "clocks_mhz": {"graphics": None, "sm": None, "mem": None},
+            "fabric": {"state": None, "status": None, "cluster_uuid": None, "clique_id": None},
+            "pcie": {
+                "gen": _generation(tree.text(device.path + "/current_link_speed")),
+                "width": _width(tree.number(device.path + "/current_link_width")),
+                "gen_max": _generation(tree.text(device.path + "/max_link_speed")),
+                "width_max": _width(tree.number(device.path + "/max_link_width")),
+            },
+        }
+    )
     return gpu
 
 
@@ -212,12 +275,21 @@ def read_nvswitches(tree: Tree, devices: List[PciDevice]) -> List[Facts]:
         elif is_switch_management(tree, device):
             generation = 4
         if generation is not None:
-            found.append({"pci_bus_id": device.address, "generation": generation, "numa_node": device.numa_node,
-                          "pci_device_id": f"{device.vendor:04x}:{device.device:04x}"})
+            found.append(
+                {
+                    "pci_bus_id": device.address,
+                    "generation": generation,
+                    "numa_node": device.numa_node,
+                    "pci_device_id": f"{device.vendor:04x}:{device.device:04x}",
+                }
+            )
     return found
 
 
 def is_switch_management(tree: Tree, device: PciDevice) -> bool:
     """Return whether a ConnectX function is the management bridge of a fourth-generation NVSwitch."""
-    return (device.vendor == 0x15B3 and device.class_code == 0x0207
-            and b"SW_MNG" in (tree.data(device.path + "/vpd") or b""))
+    return (
+        device.vendor == 0x15B3
+        and device.class_code == 0x0207
+        and b"SW_MNG" in (tree.data(device.path + "/vpd") or b"")
+    )

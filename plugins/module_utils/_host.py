@@ -90,7 +90,7 @@ def interfaces_below(tree: Tree, interface: Optional[str]) -> Set[str]:
             continue
         found.add(name)
         base = "/sys/class/net/" + name
-        waiting += [entry[len("lower_"):] for entry in tree.names(base) if entry.startswith("lower_")]
+        waiting += [entry[len("lower_") :] for entry in tree.names(base) if entry.startswith("lower_")]
         waiting += (tree.text(base + "/bonding/slaves") or "").split()
         if tree.resolve(base + "/bridge") is not None:
             waiting += tree.names(base + "/brif")

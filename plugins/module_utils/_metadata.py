@@ -19,8 +19,10 @@ Fetch = Callable[[str, Mapping[str, str], float], bytes]  # address, headers, se
 _LINK_LOCAL = "http://169.254.169.254"
 _SERVICES: Dict[str, Tuple[str, Mapping[str, str]]] = {
     "gcp": (_LINK_LOCAL + "/computeMetadata/v1/instance/machine-type", {"Metadata-Flavor": "Google"}),
-    "azure": (_LINK_LOCAL + "/metadata/instance/compute/vmSize?api-version=2021-02-01&format=text",
-              {"Metadata": "true"}),
+    "azure": (
+        _LINK_LOCAL + "/metadata/instance/compute/vmSize?api-version=2021-02-01&format=text",
+        {"Metadata": "true"},
+    ),
     "oci": (_LINK_LOCAL + "/opc/v2/instance/shape", {"Authorization": "Bearer Oracle"}),
 }
 _MOST_BYTES = 4096
@@ -43,7 +45,10 @@ def fetch(address: str, headers: Mapping[str, str], timeout: float) -> bytes:
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
             with opener.open(request, timeout=timeout) as response:
-                answer.append(response.read(_MOST_BYTES))
+                body = response.read(_MOST_BYTES)
+                if len(body) < min(int(response.headers.get("Content-Length") or 0), _MOST_BYTES):
+                    raise OSError("the answer ends early")
+                answer.append(body)
         except (OSError, ValueError, http.client.HTTPException) as exc:
             trouble.append(str(exc) or type(exc).__name__)
 

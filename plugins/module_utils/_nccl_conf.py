@@ -53,8 +53,11 @@ def variables(tree: Tree, scene: Scene, reasons: List[str]) -> Dict[str, str]:
         reasons.append(f"no NCCL variable is set: {_VENDOR_SCRIPTS[scene.fabric]}")
         return chosen
     if scene.fabric == "efa":
-        take("NCCL_SOCKET_IFNAME", "^lo,docker,veth", "bootstrap stays off container interfaces; the EFA plugin sets "
-             "the rest by instance type")
+        take(
+            "NCCL_SOCKET_IFNAME",
+            "^lo,docker,veth",
+            "bootstrap stays off container interfaces; the EFA plugin sets the rest by instance type",
+        )
         return chosen
     if scene.fabric == "slingshot":
         take("NCCL_NET", "AWS Libfabric", "NCCL fails when the plugin is missing, where it would fall back to TCP")
@@ -75,8 +78,9 @@ def variables(tree: Tree, scene: Scene, reasons: List[str]) -> Dict[str, str]:
     if scene.route is not None:
         take("NCCL_SOCKET_IFNAME", "=" + scene.route, "the interface of the default route, seen on this node")
     else:
-        reasons.append("NCCL_SOCKET_IFNAME is not set: no default route is up yet, and a name that was not seen would "
-                       "be an error")
+        reasons.append(
+            "NCCL_SOCKET_IFNAME is not set: no default route is up yet, and a name that was not seen would be an error"
+        )
     return chosen
 
 
@@ -108,15 +112,19 @@ def render_nccl_conf(fabric: Facts) -> str:
     :raises ValueError: a name or value cannot be written so that NCCL reads it back unchanged.
     """
     nccl: Mapping[str, str] = fabric["nccl"]
-    lines = ["# Written by gpuforge-node at boot for the network found on this node. Put your own settings into the",
-             "# environment or into ~/.nccl.conf: both win over this file.",
-             f"# fabric: {fabric['fabric']}"]
+    lines = [
+        "# Written by gpuforge-node at boot for the network found on this node. Put your own settings into the",
+        "# environment or into ~/.nccl.conf: both win over this file.",
+        f"# fabric: {fabric['fabric']}",
+    ]
     lines += ["# " + re.sub(r"[^\x20-\x7e]+", "?", reason) for reason in fabric["reasons"]]
     for name, value in nccl.items():
         # NCCL takes the line as it is: no quotes, no trimming, `#` is a comment only in the first column.
         if not _NAME.match(name) or not re.match(r"^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$", value):
-            raise ValueError(f"{name}={value!r} cannot be written to nccl.conf: it may hold no control character, and "
-                             "no space at its ends")
+            raise ValueError(
+                f"{name}={value!r} cannot be written to nccl.conf: it may hold no control character, and "
+                "no space at its ends"
+            )
         if len(name) > _MAX_BYTES or len(value) > _MAX_BYTES:
             raise ValueError(f"{name} is {len(value)} bytes long; NCCL reads at most {_MAX_BYTES}")
         lines.append(f"{name}={value}")

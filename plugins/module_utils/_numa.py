@@ -49,8 +49,10 @@ def read_cpus(tree: Tree, problems: List[Dict[str, str]]) -> Cpus:
         # Kernels before 2.6.26 have no such list. cpu0 often has no `online` file: it cannot be switched off.
         online = {cpu for cpu in entries if tree.text(f"{_CPUS}/cpu{cpu}/online") != "0"}
     present = read_list(tree, _CPUS + "/present", problems)
-    return Cpus(frozenset(present if present is not None else entries or online or set()),
-                None if online is None else frozenset(online))
+    return Cpus(
+        frozenset(present if present is not None else entries or online or set()),
+        None if online is None else frozenset(online),
+    )
 
 
 def read_nodes(tree: Tree, cpus: Cpus, problems: List[Dict[str, str]]) -> List[Facts]:
@@ -60,24 +62,36 @@ def read_nodes(tree: Tree, cpus: Cpus, problems: List[Dict[str, str]]) -> List[F
     """
     ids = sorted(int(match.group(1)) for match in map(_NODE.match, tree.names(_NODES)) if match)
     gpu_nodes = _gpu_memory_nodes(tree)
-    dax_nodes = {node for node in (tree.number(f"/sys/bus/dax/devices/{name}/target_node")
-                                   for name in tree.names("/sys/bus/dax/devices")) if node is not None}
+    dax_nodes = {
+        node
+        for node in (
+            tree.number(f"/sys/bus/dax/devices/{name}/target_node") for name in tree.names("/sys/bus/dax/devices")
+        )
+        if node is not None
+    }
     nodes = []
     for node in ids:
         listed = _node_cpus(tree, node, problems)
         awake = cpus.awake(listed)
         if listed - awake:
-            problems.append(problem("offline-cpus", f"node {node} lists CPUs that are offline: "
-                                    f"{format_cpulist(listed - awake)}", f"node{node}"))
+            problems.append(
+                problem(
+                    "offline-cpus",
+                    f"node {node} lists CPUs that are offline: {format_cpulist(listed - awake)}",
+                    f"node{node}",
+                )
+            )
         memory = _memory(tree, node)
-        nodes.append({
-            "id": node,
-            "kind": _kind(node, awake, memory, gpu_nodes, dax_nodes),
-            "cpus": format_cpulist(awake),
-            "memory_mib": memory,
-            "hugepages": _hugepages(tree, node),
-            "distances": {},
-        })
+        nodes.append(
+            {
+                "id": node,
+                "kind": _kind(node, awake, memory, gpu_nodes, dax_nodes),
+                "cpus": format_cpulist(awake),
+                "memory_mib": memory,
+                "hugepages": _hugepages(tree, node),
+                "distances": {},
+            }
+        )
     _add_distances(tree, nodes, problems)
     return nodes
 
@@ -124,11 +138,14 @@ def _gpu_memory_nodes(tree: Tree) -> Set[int]:
 def _hugepages(tree: Tree, node: int) -> List[Facts]:
     base = f"{_NODES}/node{node}/hugepages"
     sizes = sorted(int(match.group(1)) for match in map(_HUGEPAGES.match, tree.names(base)) if match)
-    return [{
-        "size_kib": size,
-        "total": tree.number(f"{base}/hugepages-{size}kB/nr_hugepages"),
-        "free": tree.number(f"{base}/hugepages-{size}kB/free_hugepages"),
-    } for size in sizes]
+    return [
+        {
+            "size_kib": size,
+            "total": tree.number(f"{base}/hugepages-{size}kB/nr_hugepages"),
+            "free": tree.number(f"{base}/hugepages-{size}kB/free_hugepages"),
+        }
+        for size in sizes
+    ]
 
 
 def _add_distances(tree: Tree, nodes: List[Facts], problems: List[Dict[str, str]]) -> None:
@@ -145,7 +162,12 @@ def _add_distances(tree: Tree, nodes: List[Facts], problems: List[Dict[str, str]
         row = text.split()
         columns = next((some for some in (ids, online) if len(some) == len(row)), None)
         if columns is None or not all(value.isdigit() for value in row):
-            problems.append(problem("unreadable-distances", f"node {node['id']} gives {len(row)} distances for "
-                                    f"{len(ids)} nodes: {text[:80]!r}", f"node{node['id']}"))
+            problems.append(
+                problem(
+                    "unreadable-distances",
+                    f"node {node['id']} gives {len(row)} distances for {len(ids)} nodes: {text[:80]!r}",
+                    f"node{node['id']}",
+                )
+            )
             continue
         node["distances"] = {str(other): int(value) for other, value in zip(columns, row)}

@@ -77,8 +77,12 @@ def parse_nvidia_smi(data: bytes) -> SmiReport:
             report.gpus.append(_gpu(element, len(report.gpus), report.problems, report.truncated))
     report.problems.extend(top.problems)
     if report.attached is not None and report.attached != len(report.gpus):
-        report.problems.append(problem("gpu-count-mismatch", f"nvidia-smi says {report.attached} GPUs are attached and "
-                                       f"describes {len(report.gpus)}"))
+        report.problems.append(
+            problem(
+                "gpu-count-mismatch",
+                f"nvidia-smi says {report.attached} GPUs are attached and describes {len(report.gpus)}",
+            )
+        )
     return report
 
 
@@ -91,8 +95,13 @@ def messages(text: str) -> List[Dict[str, str]]:
         match = _BUS_ID.search(line)
         subject = (normal_address(match.group(1)) or "") if match else ""
         kind = failure(line) if subject else None
-        found.append(problem(kind if kind in ("gpu-lost", "gpu-requires-reset") else "nvidia-smi-message",
-                             line.strip()[:300], subject))
+        found.append(
+            problem(
+                kind if kind in ("gpu-lost", "gpu-requires-reset") else "nvidia-smi-message",
+                line.strip()[:300],
+                subject,
+            )
+        )
     return found
 
 
@@ -101,8 +110,9 @@ def _gpu(element: Element, index: int, problems: List[Dict[str, str]], cut: bool
     address = _address(element)
     fields = Fields(element, address or f"gpu {index}")
     if cut and not element.closed:
-        fields.problems.append(problem("gpu-truncated", "the description of this GPU ends in the middle",
-                                       fields.subject))
+        fields.problems.append(
+            problem("gpu-truncated", "the description of this GPU ends in the middle", fields.subject)
+        )
     gpu: Facts = {
         "index": index,
         "uuid": fields.text("uuid"),
@@ -124,19 +134,31 @@ def _gpu(element: Element, index: int, problems: List[Dict[str, str]], cut: bool
         "row_remap_failure": fields.flag("remapped_rows/remapped_row_failure"),
         "rows_remapped_uncorrected": fields.whole("remapped_rows/remapped_row_unc"),
         "retired_pages_pending": fields.flag("retired_pages/pending_retirement", "retired_pages/pending_blacklist"),
-        "repair_pending": _either(fields.flag("ecc_errors/channel_repair_pending"),
-                                  fields.flag("ecc_errors/tpc_repair_pending")),
+        "repair_pending": _either(
+            fields.flag("ecc_errors/channel_repair_pending"), fields.flag("ecc_errors/tpc_repair_pending")
+        ),
         "unrepairable_memory": fields.flag("ecc_errors/unrepairable_memory"),
         "recovery_action": fields.text("gpu_recovery_action"),
         "temperature_c": fields.whole("temperature/gpu_temp"),
-        "power_draw_w": fields.real("gpu_power_readings/instant_power_draw", "gpu_power_readings/power_draw",
-                                    "gpu_power_readings/average_power_draw", "power_readings/power_draw"),
-        "power_limit_w": fields.real("gpu_power_readings/current_power_limit", "power_readings/enforced_power_limit",
-                                     "power_readings/power_limit"),
+        "power_draw_w": fields.real(
+            "gpu_power_readings/instant_power_draw",
+            "gpu_power_readings/power_draw",
+            "gpu_power_readings/average_power_draw",
+            "power_readings/power_draw",
+        ),
+        "power_limit_w": fields.real(
+            "gpu_power_readings/current_power_limit",
+            "power_readings/enforced_power_limit",
+            "power_readings/power_limit",
+        ),
         "clocks_mhz": {name: fields.whole(f"clocks/{name}_clock") for name in ("graphics", "sm", "mem")},
         "throttle_reasons": _throttle_reasons(element),
-        "fabric": {"state": fields.text("fabric/state"), "status": fields.text("fabric/status"),
-                   "cluster_uuid": fields.text("fabric/clusterUuid"), "clique_id": fields.text("fabric/cliqueId")},
+        "fabric": {
+            "state": fields.text("fabric/state"),
+            "status": fields.text("fabric/status"),
+            "cluster_uuid": fields.text("fabric/clusterUuid"),
+            "clique_id": fields.text("fabric/cliqueId"),
+        },
         "pcie": _pcie(fields),
     }
     gpu["mig_devices"] = _mig_devices(element, gpu["memory_total_mib"], fields)
@@ -187,8 +209,20 @@ def _uncorrected(fields: Fields, period: str) -> Optional[int]:
     old = fields.whole(base + "double_bit/total")
     if old is not None:
         return old
-    return fields.total(*(base + "double_bit/" + part for part in (
-        "device_memory", "register_file", "l1_cache", "l2_cache", "texture_memory", "texture_shm", "cbu")))
+    return fields.total(
+        *(
+            base + "double_bit/" + part
+            for part in (
+                "device_memory",
+                "register_file",
+                "l1_cache",
+                "l2_cache",
+                "texture_memory",
+                "texture_shm",
+                "cbu",
+            )
+        )
+    )
 
 
 def _throttle_reasons(element: Element) -> Optional[List[str]]:
@@ -196,8 +230,11 @@ def _throttle_reasons(element: Element) -> Optional[List[str]]:
     for section in ("clocks_event_reasons", "clocks_throttle_reasons"):
         found = element.child(section)
         if found is not None and found.children:
-            return [re.sub(r"^clocks_(?:event|throttle)_reason_", "", child.tag)
-                    for child in found.children if child.text.strip().lower() == "active"]
+            return [
+                re.sub(r"^clocks_(?:event|throttle)_reason_", "", child.tag)
+                for child in found.children
+                if child.text.strip().lower() == "active"
+            ]
     return None
 
 
@@ -223,16 +260,18 @@ def _mig_devices(element: Element, gpu_mib: Optional[int], parent: Fields) -> Li
         fields = Fields(child, parent.subject)
         memory = fields.mebibytes("fb_memory_usage/total")
         multiprocessors = fields.whole("device_attributes/shared/multiprocessor_count")
-        devices.append({
-            "index": fields.whole("index"),
-            "uuid": fields.text("uuid"),
-            "gpu_instance_id": fields.whole("gpu_instance_id"),
-            "compute_instance_id": fields.whole("compute_instance_id"),
-            "profile": mig_profile(multiprocessors, memory, nominal),
-            "memory_total_mib": memory,
-            "multiprocessors": multiprocessors,
-            "ecc_uncorrected_volatile": fields.whole("ecc_error_count/volatile_count/sram_uncorrectable"),
-        })
+        devices.append(
+            {
+                "index": fields.whole("index"),
+                "uuid": fields.text("uuid"),
+                "gpu_instance_id": fields.whole("gpu_instance_id"),
+                "compute_instance_id": fields.whole("compute_instance_id"),
+                "profile": mig_profile(multiprocessors, memory, nominal),
+                "memory_total_mib": memory,
+                "multiprocessors": multiprocessors,
+                "ecc_uncorrected_volatile": fields.whole("ecc_error_count/volatile_count/sram_uncorrectable"),
+            }
+        )
         parent.problems.extend(fields.problems)
     return devices
 

@@ -38,8 +38,11 @@ class PciDevice:
     @property
     def is_gpu(self) -> bool:
         """True for a physical NVIDIA GPU (not for its audio and USB functions, nor for a vGPU host's VFs)."""
-        return (self.vendor == _nvidia_ids.VENDOR and self.class_code in _nvidia_ids.GPU_CLASSES
-                and self.physical_function is None)
+        return (
+            self.vendor == _nvidia_ids.VENDOR
+            and self.class_code in _nvidia_ids.GPU_CLASSES
+            and self.physical_function is None
+        )
 
 
 def normal_address(text: str) -> Optional[str]:
@@ -88,10 +91,14 @@ def read_pci(tree: Tree) -> List[PciDevice]:
         hosts = [part for part in parts if _HOST_BRIDGE.match(part)]
         node = tree.number(path + "/numa_node")
         devices[address] = PciDevice(
-            address=address, path=path, class_code=class_code,
-            vendor=tree.number(path + "/vendor"), device=tree.number(path + "/device"),
+            address=address,
+            path=path,
+            class_code=class_code,
+            vendor=tree.number(path + "/vendor"),
+            device=tree.number(path + "/device"),
             numa_node=None if node is None or node < 0 else node,
-            driver=tree.link_name(path + "/driver"), physical_function=tree.link_name(path + "/physfn"),
+            driver=tree.link_name(path + "/driver"),
+            physical_function=tree.link_name(path + "/physfn"),
             host_bridge=hosts[0] if hosts else "",
             bridges=tuple(part for part in parts[:-1] if ADDRESS.match(part)),
         )

@@ -40,18 +40,44 @@ class RdmaPort:
 
     def facts(self, compute_rail: bool) -> Facts:
         """Return the port as ``fabric_info`` shows it."""
-        return port_facts(self.name, self.port, self.state, self.link_layer, self.rate_gbps, compute_rail, self.pci,
-                          [{"index": index, "gid": gid, "type": kind, "interface": interface}
-                           for index, gid, kind, interface in self.gids or ()])
+        return port_facts(
+            self.name,
+            self.port,
+            self.state,
+            self.link_layer,
+            self.rate_gbps,
+            compute_rail,
+            self.pci,
+            [
+                {"index": index, "gid": gid, "type": kind, "interface": interface}
+                for index, gid, kind, interface in self.gids or ()
+            ],
+        )
 
 
-def port_facts(name: str, port: int, state: Optional[str], link_layer: Optional[str], rate: Optional[float],
-               compute_rail: bool, pci: Optional[PciDevice], gids: List[Facts]) -> Facts:
+def port_facts(
+    name: str,
+    port: int,
+    state: Optional[str],
+    link_layer: Optional[str],
+    rate: Optional[float],
+    compute_rail: bool,
+    pci: Optional[PciDevice],
+    gids: List[Facts],
+) -> Facts:
     """Return one entry of ``devices``."""
     whole = int(rate) if rate is not None and rate == int(rate) else rate
-    return {"name": name, "port": port, "state": state, "link_layer": link_layer, "rate_gbps": whole, "gids": gids,
-            "numa_node": pci.numa_node if pci is not None else None, "compute_rail": compute_rail,
-            "pci_bus_id": pci.address if pci is not None else None}
+    return {
+        "name": name,
+        "port": port,
+        "state": state,
+        "link_layer": link_layer,
+        "rate_gbps": whole,
+        "gids": gids,
+        "numa_node": pci.numa_node if pci is not None else None,
+        "compute_rail": compute_rail,
+        "pci_bus_id": pci.address if pci is not None else None,
+    }
 
 
 def natural(name: str) -> Tuple[Tuple[int, str], ...]:
@@ -90,14 +116,22 @@ def _ports(tree: Tree, name: str, place: str, by_address: Dict[str, PciDevice]) 
         gids = _gids(tree, where)
         named = {interface for _, _, _, interface in gids or () if interface}
         rate = _RATE.match(tree.text(where + "/rate") or "")
-        found.append(RdmaPort(
-            name=name, port=number, state=_state(tree.text(where + "/state")),
-            link_layer=tree.text(where + "/link_layer"), rate_gbps=float(rate.group(1)) if rate else None,
-            gids=gids, model=tree.text(place + "/hca_type"),
-            driver=pci.driver if pci is not None else tree.link_name(place + "/device/driver"),
-            pci=pci, interfaces=tuple(sorted(set(own) | named)), software="/devices/virtual/" in place,
-            switch_management=pci is not None and is_switch_management(tree, pci),
-        ))
+        found.append(
+            RdmaPort(
+                name=name,
+                port=number,
+                state=_state(tree.text(where + "/state")),
+                link_layer=tree.text(where + "/link_layer"),
+                rate_gbps=float(rate.group(1)) if rate else None,
+                gids=gids,
+                model=tree.text(place + "/hca_type"),
+                driver=pci.driver if pci is not None else tree.link_name(place + "/device/driver"),
+                pci=pci,
+                interfaces=tuple(sorted(set(own) | named)),
+                software="/devices/virtual/" in place,
+                switch_management=pci is not None and is_switch_management(tree, pci),
+            )
+        )
     return found
 
 
@@ -122,6 +156,12 @@ def _gids(tree: Tree, where: str) -> Optional[Tuple[Tuple[int, str, Optional[str
         # Unused entries are all zero, or a subnet prefix with nothing after it.
         if not gid or not gid.replace(":", "")[16:].strip("0"):
             continue
-        found.append((index, gid, tree.text(f"{where}/gid_attrs/types/{index}"),
-                      tree.text(f"{where}/gid_attrs/ndevs/{index}") or None))
+        found.append(
+            (
+                index,
+                gid,
+                tree.text(f"{where}/gid_attrs/types/{index}"),
+                tree.text(f"{where}/gid_attrs/ndevs/{index}") or None,
+            )
+        )
     return tuple(found)

@@ -45,8 +45,14 @@ def run(argv: List[str], timeout: float) -> Answer:
     # Files, not pipes: a child that survives SIGKILL would keep a pipe open and hold the reader.
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         try:
-            process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=output, stderr=errors,
-                                       env=dict(os.environ, LC_ALL="C"), start_new_session=True)
+            process = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=errors,
+                env=dict(os.environ, LC_ALL="C"),
+                start_new_session=True,
+            )
         except OSError as exc:
             return Answer(failure=f"{argv[0]} cannot be run: {exc.strerror or exc}", started=False)
         timed_out = False

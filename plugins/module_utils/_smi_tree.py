@@ -16,8 +16,11 @@ from dataclasses import dataclass, field
 from typing import Dict, Iterator, List, Optional, Tuple
 
 ROOT = "nvidia_smi_log"
-_MARKUP = re.compile(r"<!--.*?-->|<\?.*?\?>|<!\[CDATA\[.*?\]\]>|<![A-Za-z][^>]*>"
-                     r"|<(?P<close>/?)(?P<tag>[A-Za-z_][\w.\-]*)(?P<rest>(?:\s[^<>]*)?)>", re.DOTALL)
+_MARKUP = re.compile(
+    r"<!--.*?-->|<\?.*?\?>|<!\[CDATA\[.*?\]\]>|<![A-Za-z][^>]*>"
+    r"|<(?P<close>/?)(?P<tag>[A-Za-z_][\w.\-]*)(?P<rest>(?:\s[^<>]*)?)>",
+    re.DOTALL,
+)
 _ATTRIBUTE = re.compile(r"([\w.\-]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
 # Free text written by others; nothing in it is markup.
 _OPAQUE = frozenset(("process_name", "vgpu_name", "vm_name", "session_name"))
@@ -84,7 +87,7 @@ def read_document(data: bytes) -> Document:
     start = re.search(r"<" + ROOT + r"[\s>]", text)
     if start is None:
         return Document(None, re.sub(r"<[?!][^>]*>", "", text).strip(), "", False, replaced)
-    before = re.sub(r"<[?!][^>]*>", "", text[:start.start()]).strip()
+    before = re.sub(r"<[?!][^>]*>", "", text[: start.start()]).strip()
     root, end = _read_tree(text, start.start())
     after = re.sub(r"<[^<>]*>", "", text[end:]).strip() if root.closed else ""
     return Document(root, before, after, root.closed, replaced)

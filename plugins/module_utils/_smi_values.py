@@ -15,18 +15,42 @@ from ._problem import problem
 from ._smi_tree import Element
 
 # "There is no such value here": no fault. nvidia-smi prints these with and without brackets.
-_ABSENT = frozenset(("", "n/a", "not supported", "not found", "not available", "unknown", "no data",
-                     "function not found", "requested functionality has been deprecated"))
+_ABSENT = frozenset(
+    (
+        "",
+        "n/a",
+        "not supported",
+        "not found",
+        "not available",
+        "unknown",
+        "no data",
+        "function not found",
+        "requested functionality has been deprecated",
+    )
+)
 _LOST = re.compile(r"gpu is lost|fallen off the bus|gpu access blocked", re.IGNORECASE)
 _RESET = re.compile(r"gpu requires reset|reset required", re.IGNORECASE)
 # Texts of nvmlErrorString() that stand in place of a value (nvml.h, nvmlReturn_t).
-_FAILED = re.compile(r"unknown error|err!|driver not loaded|timeout|irq issue|corrupted inforom|blocked the request|"
-                     r"version mismatch|in use by another client|insufficient (?:memory|external power|size)|"
-                     r"invalid argument", re.IGNORECASE)
+_FAILED = re.compile(
+    r"unknown error|err!|driver not loaded|timeout|irq issue|corrupted inforom|blocked the request|"
+    r"version mismatch|in use by another client|insufficient (?:memory|external power|size)|"
+    r"invalid argument",
+    re.IGNORECASE,
+)
 _FORBIDDEN = re.compile(r"insufficient permissions", re.IGNORECASE)  # a fault only for the fields we are asked for
 _NUMBER = re.compile(r"^([-+]?\d+(?:\.\d+)?)\s*([A-Za-z%/()]*)")
-_MEBIBYTES = {"b": 1 / (1 << 20), "kb": 1 / 1024, "kib": 1 / 1024, "mb": 1.0, "mib": 1.0, "gb": 1024.0,
-              "gib": 1024.0, "tb": 1048576.0, "tib": 1048576.0, "": 1.0}  # nvidia-smi's "MB" was always 2^20
+_MEBIBYTES = {
+    "b": 1 / (1 << 20),
+    "kb": 1 / 1024,
+    "kib": 1 / 1024,
+    "mb": 1.0,
+    "mib": 1.0,
+    "gb": 1024.0,
+    "gib": 1024.0,
+    "tb": 1048576.0,
+    "tib": 1048576.0,
+    "": 1.0,
+}  # nvidia-smi's "MB" was always 2^20
 _TRUE = frozenset(("yes", "enabled", "active", "true", "supported"))
 _FALSE = frozenset(("no", "disabled", "not active", "false", "inactive"))
 
@@ -132,7 +156,9 @@ class Fields:
             if kind is not None:
                 by_kind.setdefault(kind, []).append(path)
         for kind, where in sorted(by_kind.items()):
-            what = {"gpu-lost": "the driver says the GPU is lost",
-                    "gpu-requires-reset": "the driver says the GPU must be reset"}.get(kind, "not readable")
+            what = {
+                "gpu-lost": "the driver says the GPU is lost",
+                "gpu-requires-reset": "the driver says the GPU must be reset",
+            }.get(kind, "not readable")
             shown = ", ".join(where[:5]) + (f" and {len(where) - 5} more" if len(where) > 5 else "")
             self.problems.append(problem(kind, f"{what}: {shown}", self.subject))

@@ -21,8 +21,9 @@ _MAX_LINKS = 40  # as the kernel's own limit (MAXSYMLINKS in include/linux/namei
 _MAX_BYTES = 1 << 20  # no file read here comes near; a bound for a hostile tree
 _MAX_CPUS = 1 << 16  # far above the largest CONFIG_NR_CPUS (8192)
 # Absent, gone while being read, or "has no value now" (EINVAL of `speed` when a link is down): not worth a word.
-_ORDINARY = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ENODEV, errno.ENXIO, errno.EINVAL, errno.EISDIR,
-                       errno.EOPNOTSUPP, errno.ELOOP))
+_ORDINARY = frozenset(
+    (errno.ENOENT, errno.ENOTDIR, errno.ENODEV, errno.ENXIO, errno.EINVAL, errno.EISDIR, errno.EOPNOTSUPP, errno.ELOOP)
+)
 
 
 class Tree:

@@ -17,8 +17,7 @@ _NETWORK_BASE_CLASS = 0x02  # Ethernet 0200, InfiniBand 0207, fabric 0208, other
 _INFINIBAND_ON_SERIAL_BUS = 0x0C06  # ConnectX-3 and older
 
 
-def read_topology(root: str = "/", *, tree: Optional[Tree] = None,
-                  devices: Optional[List[PciDevice]] = None) -> Facts:
+def read_topology(root: str = "/", *, tree: Optional[Tree] = None, devices: Optional[List[PciDevice]] = None) -> Facts:
     """Return the topology of a node, as RETURN of the module ``topology_info`` describes it.
 
     :param root: directory that stands for ``/``.
@@ -34,8 +33,12 @@ def read_topology(root: str = "/", *, tree: Optional[Tree] = None,
     gpus = [device for device in devices if device.is_gpu]
     nics = [device for device in devices if is_nic(device)]
     nvme = [device for device in devices if device.class_code == _NVME_CLASS and device.physical_function is None]
-    found_nics = [place.describe(device, {"names": interface_names(tree, device),
-                                          "rdma": tree.names(device.path + "/infiniband")}) for device in nics]
+    found_nics = [
+        place.describe(
+            device, {"names": interface_names(tree, device), "rdma": tree.names(device.path + "/infiniband")}
+        )
+        for device in nics
+    ]
     return {
         "cpus_online": format_cpulist(cpus.present if cpus.online is None else cpus.online),
         "cpus_present": format_cpulist(cpus.present),
@@ -80,10 +83,20 @@ class _Places:
     def describe(self, device: PciDevice, more: Facts) -> Facts:
         """Return a device's address, node and CPUs."""
         if device.numa_node is not None and self.nodes and device.numa_node not in self.nodes:
-            self.problems.append(problem("unknown-node", f"{device.address} says NUMA node {device.numa_node}, which "
-                                         "does not exist", device.address))
-        return {"pci_bus_id": device.address, "numa_node": device.numa_node, "driver": device.driver,
-                "local_cpus": format_cpulist(self.local_cpus(device)), **more}
+            self.problems.append(
+                problem(
+                    "unknown-node",
+                    f"{device.address} says NUMA node {device.numa_node}, which does not exist",
+                    device.address,
+                )
+            )
+        return {
+            "pci_bus_id": device.address,
+            "numa_node": device.numa_node,
+            "driver": device.driver,
+            "local_cpus": format_cpulist(self.local_cpus(device)),
+            **more,
+        }
 
     def local_cpus(self, device: PciDevice) -> Set[int]:
         """Return the online CPUs that the kernel calls local to a device, else those of its node."""
@@ -107,12 +120,21 @@ class _Places:
         node = self.nodes.get(device.numa_node if device.numa_node is not None else -1)
         if local or node is None:
             return local
-        ways = [(distance, int(other)) for other, distance in node["distances"].items()
-                if int(other) in self.nodes and self.nodes[int(other)]["cpus"]]
+        ways = [
+            (distance, int(other))
+            for other, distance in node["distances"].items()
+            if int(other) in self.nodes and self.nodes[int(other)]["cpus"]
+        ]
         return parse_cpulist(self.nodes[min(ways)[1]]["cpus"]) if ways else set()
 
-    def affinity(self, gpu: PciDevice, gpus: List[PciDevice], nics: List[PciDevice], nvme: List[PciDevice],
-                 described: List[Facts]) -> Facts:
+    def affinity(
+        self,
+        gpu: PciDevice,
+        gpus: List[PciDevice],
+        nics: List[PciDevice],
+        nvme: List[PciDevice],
+        described: List[Facts],
+    ) -> Facts:
         """Return how near everything is to one GPU, nearest first."""
         names = {found["pci_bus_id"]: found["rdma"] + found["names"] for found in described}
         return {
@@ -125,6 +147,7 @@ class _Places:
         }
 
     def _ways(self, gpu: PciDevice, others: List[PciDevice]) -> List[Facts]:
-        ways = [{"pci_bus_id": other.address, "kind": path_kind(gpu, other, node_of_all=self.only_node)}
-                for other in others]
+        ways = [
+            {"pci_bus_id": other.address, "kind": path_kind(gpu, other, node_of_all=self.only_node)} for other in others
+        ]
         return sorted(ways, key=lambda way: KINDS.index(way["kind"]))  # stable: bus order within a kind

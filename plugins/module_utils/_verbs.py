@@ -74,14 +74,18 @@ def choose(ports: List[RdmaPort], gpus: List[PciDevice], cloud: Optional[str], f
             slow = layer == best[0] and near[port.name, port.port] and _same_model(port, result.rails)
             if slow:
                 result.rails.append(port)
-                result.reasons.append(f"{port.label}: compute rail beside a GPU, but it runs at {rate or 0:g} Gb/s "
-                                      f"where the others run at {best[1] or 0:g}: check cable and switch port")
+                result.reasons.append(
+                    f"{port.label}: compute rail beside a GPU, but it runs at {rate or 0:g} Gb/s "
+                    f"where the others run at {best[1] or 0:g}: check cable and switch port"
+                )
             else:
                 result.refused[port.name, port.port] = _other(layer, rate, best)
     result.rails.sort(key=ports.index)
     result.must_name = result.must_name or any(
         port.state == "ACTIVE" or not _same_model(port, result.rails)
-        for port in ports if (port.name, port.port) in result.refused)
+        for port in ports
+        if (port.name, port.port) in result.refused
+    )
     return result
 
 
@@ -128,8 +132,11 @@ def _never_ethernet(port: RdmaPort, cloud: Optional[str], front: Set[str]) -> Op
 
 def asleep(port: RdmaPort) -> str:
     """Say why a port that is not ACTIVE is no rail now."""
-    more = {"INIT": ": no subnet manager has configured it", "ARMED": ": the subnet manager has not finished",
-            "DOWN": ": no link"}.get(port.state or "", "")
+    more = {
+        "INIT": ": no subnet manager has configured it",
+        "ARMED": ": the subnet manager has not finished",
+        "DOWN": ": no link",
+    }.get(port.state or "", "")
     return f"its state is {port.state or 'unknown'}{more}"
 
 
@@ -146,21 +153,25 @@ def _near(port: RdmaPort, gpus: List[PciDevice]) -> List[str]:
     return [gpu.address for gpu in gpus if path_kind(gpu, port.pci) in _NEAR]
 
 
-def _without_storage(members: List[RdmaPort], gpus: List[PciDevice], near: Dict[Tuple[str, int], List[str]],
-                     result: Verbs) -> List[RdmaPort]:
+def _without_storage(
+    members: List[RdmaPort], gpus: List[PciDevice], near: Dict[Tuple[str, int], List[str]], result: Verbs
+) -> List[RdmaPort]:
     """Drop ports that are no GPU's neighbour when every GPU has a neighbour: those serve storage."""
     covered = {gpu for port in members for gpu in near[port.name, port.port]}
     if not gpus or len(covered) < len(gpus):
         return members
     for port in members:
         if not near[port.name, port.port]:
-            result.refused[port.name, port.port] = ("storage or front end: no GPU shares its PCIe switch, and every "
-                                                    "GPU has another port")
+            result.refused[port.name, port.port] = (
+                "storage or front end: no GPU shares its PCIe switch, and every GPU has another port"
+            )
     return [port for port in members if near[port.name, port.port]]
 
 
 def _same_model(port: RdmaPort, rails: List[RdmaPort]) -> bool:
     """Return whether a port is of the rails' kind: what a rail that is down looks like."""
+
     def kind(some: RdmaPort) -> Tuple[object, ...]:
         return some.link_layer, some.model, some.pci.device if some.pci is not None else None
+
     return any(kind(port) == kind(rail) for rail in rails)

@@ -5,28 +5,50 @@ from __future__ import annotations
 import stat
 import time
 from pathlib import Path
-from typing import Any, List
+from typing import Any
 
 import pytest
+
 from ansible_collections.gpuforge.node.plugins.module_utils import _smi_run
 from ansible_collections.gpuforge.node.plugins.module_utils._gpu import read_gpus
 from ansible_collections.gpuforge.node.tests.unit.plugins.module_utils.captures import add_pci, write_tree
 
 OWN = Path(__file__).resolve().parents[2] / "fixtures" / "nvidia-smi"
 H100 = (0x0302, 0x10DE, 0x2330)
-ALL_NAMES = {"index", "uuid", "name", "pci_bus_id", "numa_node", "memory_total_mib", "persistence_mode", "mig_mode",
-             "ecc_mode", "ecc_uncorrected_volatile", "ecc_uncorrected_aggregate", "row_remap_pending",
-             "row_remap_failure", "retired_pages_pending", "temperature_c", "throttle_reasons", "nvlink", "pcie"}
+ALL_NAMES = {
+    "index",
+    "uuid",
+    "name",
+    "pci_bus_id",
+    "numa_node",
+    "memory_total_mib",
+    "persistence_mode",
+    "mig_mode",
+    "ecc_mode",
+    "ecc_uncorrected_volatile",
+    "ecc_uncorrected_aggregate",
+    "row_remap_pending",
+    "row_remap_failure",
+    "retired_pages_pending",
+    "temperature_c",
+    "throttle_reasons",
+    "nvlink",
+    "pcie",
+}
 
 
 def gpu_xml(*addresses: str, attached: int = -1, more: str = "") -> str:
-    gpus = "".join(f'<gpu id="{address}"><product_name>NVIDIA H100 80GB HBM3</product_name><uuid>GPU-{address}</uuid>'
-                   f'<mig_mode><current_mig>Disabled</current_mig></mig_mode>'
-                   f'<temperature><gpu_temp>3{index} C</gpu_temp></temperature>{more}</gpu>\n'
-                   for index, address in enumerate(addresses))
+    gpus = "".join(
+        f'<gpu id="{address}"><product_name>NVIDIA H100 80GB HBM3</product_name><uuid>GPU-{address}</uuid>'
+        f"<mig_mode><current_mig>Disabled</current_mig></mig_mode>"
+        f"<temperature><gpu_temp>3{index} C</gpu_temp></temperature>{more}</gpu>\n"
+        for index, address in enumerate(addresses)
+    )
     count = len(addresses) if attached < 0 else attached
-    return (f'<?xml version="1.0" ?>\n<nvidia_smi_log><driver_version>595.91.07</driver_version>'
-            f'<cuda_version>13.2</cuda_version><attached_gpus>{count}</attached_gpus>\n{gpus}</nvidia_smi_log>\n')
+    return (
+        f'<?xml version="1.0" ?>\n<nvidia_smi_log><driver_version>595.91.07</driver_version>'
+        f"<cuda_version>13.2</cuda_version><attached_gpus>{count}</attached_gpus>\n{gpus}</nvidia_smi_log>\n"
+    )
 
 
 @pytest.fixture
@@ -34,9 +56,17 @@ def node(tmp_path: Path) -> Path:
     """A tree with two H100 and, unlike a list of device ids would have it, an unknown GPU and an audio function."""
     root = tmp_path / "root"
     for bus, chain in (("19", "pci0000:15/0000:15:01.0"), ("9b", "pci0000:97/0000:97:01.0")):
-        add_pci(root, f"{chain}/0000:{bus}:00.0", *H100, node=0 if bus == "19" else 1, driver="nvidia",
-                current_link_speed="2.5 GT/s PCIe", max_link_speed="32.0 GT/s PCIe", current_link_width=16,
-                max_link_width=16)
+        add_pci(
+            root,
+            f"{chain}/0000:{bus}:00.0",
+            *H100,
+            node=0 if bus == "19" else 1,
+            driver="nvidia",
+            current_link_speed="2.5 GT/s PCIe",
+            max_link_speed="32.0 GT/s PCIe",
+            current_link_width=16,
+            max_link_width=16,
+        )
     add_pci(root, "pci0000:15/0000:15:01.0/0000:19:00.1", 0x0403, 0x10DE, 0x22BA)
     add_pci(root, "pci0000:00/0000:00:02.0", 0x0300, 0x1A03, 0x2000)
     return root
@@ -51,11 +81,14 @@ def program(tmp_path: Path, body: str) -> str:
 
 def printing(tmp_path: Path, xml: str, more: str = "") -> str:
     (tmp_path / "answer.xml").write_text(xml)
-    return program(tmp_path, f'case "$1" in -q) cat "{tmp_path}/answer.xml";; nvlink) cat "{OWN}/nvlink-status.txt";; '
-                             f'-L) cat "{OWN}/list-mig.txt";; esac\n{more}')
+    return program(
+        tmp_path,
+        f'case "$1" in -q) cat "{tmp_path}/answer.xml";; nvlink) cat "{OWN}/nvlink-status.txt";; '
+        f'-L) cat "{OWN}/list-mig.txt";; esac\n{more}',
+    )
 
 
-def ids(facts: Any) -> List[str]:
+def ids(facts: Any) -> list[str]:
     return [found["id"] for found in facts["problems"]]
 
 
@@ -64,7 +97,9 @@ def test_both_sides_agree(node: Path, tmp_path: Path) -> None:
     assert facts["problems"] == []
     assert (facts["driver_version"], facts["cuda_version"], facts["source"]) == ("595.91.07", "13.2", "nvidia-smi")
     assert [(gpu["pci_bus_id"], gpu["numa_node"], gpu["driver"], gpu["lost"]) for gpu in facts["gpus"]] == [
-        ("0000:19:00.0", 0, "nvidia", False), ("0000:9b:00.0", 1, "nvidia", False)]
+        ("0000:19:00.0", 0, "nvidia", False),
+        ("0000:9b:00.0", 1, "nvidia", False),
+    ]
     assert facts["gpus"][0]["nvlink"] == {"links": 3, "active": 2, "inactive": [1], "gb_per_s": 26.562}
     assert facts["gpus"][1]["nvlink"] is None
     assert all(set(gpu) >= ALL_NAMES for gpu in facts["gpus"])
@@ -73,13 +108,16 @@ def test_both_sides_agree(node: Path, tmp_path: Path) -> None:
 def test_a_gpu_the_driver_lost_stays_in_the_list(node: Path, tmp_path: Path) -> None:
     facts = read_gpus(str(node), printing(tmp_path, gpu_xml("00000000:9B:00.0")))
     assert [(gpu["pci_bus_id"], gpu["index"], gpu["lost"]) for gpu in facts["gpus"]] == [
-        ("0000:9b:00.0", 0, False), ("0000:19:00.0", None, True)]
+        ("0000:9b:00.0", 0, False),
+        ("0000:19:00.0", None, True),
+    ]
     lost = facts["gpus"][1]
     assert (lost["name"], lost["numa_node"], lost["temperature_c"]) == ("NVIDIA H100 SXM5", 0, None)
     assert lost["pcie"] == {"gen": 1, "width": 16, "gen_max": 5, "width_max": 16}
     assert set(lost) == set(facts["gpus"][0])
     assert [(found["id"], found["subject"]) for found in facts["problems"]] == [
-        ("gpu-missing-from-driver", "0000:19:00.0")]
+        ("gpu-missing-from-driver", "0000:19:00.0")
+    ]
 
 
 def test_a_gpu_the_bus_does_not_show(node: Path, tmp_path: Path) -> None:
@@ -99,7 +137,8 @@ def test_other_drivers_hold_a_gpu(node: Path, tmp_path: Path) -> None:
     facts = read_gpus(str(node), printing(tmp_path, gpu_xml("00000000:19:00.0", "00000000:9B:00.0")))
     assert facts["gpus"][2]["lost"] is False
     assert [(found["id"], found["subject"]) for found in facts["problems"]] == [
-        ("gpu-held-by-other-driver", "0000:3b:00.0")]
+        ("gpu-held-by-other-driver", "0000:3b:00.0")
+    ]
 
 
 def test_the_driver_says_a_gpu_is_lost(node: Path, tmp_path: Path) -> None:
@@ -115,22 +154,37 @@ def test_without_a_driver_the_bus_answers(node: Path) -> None:
     facts = read_gpus(str(node))
     assert (facts["source"], facts["driver_version"], facts["problems"]) == ("pci", None, [])
     assert [(gpu["index"], gpu["name"], gpu["lost"]) for gpu in facts["gpus"]] == [
-        (0, "NVIDIA H100 SXM5", None), (1, "NVIDIA H100 SXM5", None)]
+        (0, "NVIDIA H100 SXM5", None),
+        (1, "NVIDIA H100 SXM5", None),
+    ]
     assert all(set(gpu) >= ALL_NAMES for gpu in facts["gpus"])
 
 
 def test_what_the_kernel_module_knows(node: Path) -> None:
-    write_tree(node, {
-        "/proc/driver/nvidia/version": "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  595.91.07  Release",
-        "/proc/driver/nvidia/gpus/0000:19:00.0/information":
-            "Model: \t\t NVIDIA H100 80GB HBM3\nIRQ:   \t\t 16\nGPU UUID: \t GPU-1\nVideo BIOS: \t ??.??.??.??.??"})
+    write_tree(
+        node,
+        {
+            "/proc/driver/nvidia/version": "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  595.91.07",
+            "/proc/driver/nvidia/gpus/0000:19:00.0/information": "\n".join(
+                ("Model: \t\t NVIDIA H100 80GB HBM3", "IRQ:   \t\t 16", "GPU UUID: \t GPU-1", "Video BIOS: \t ??.??.??")
+            ),
+        },
+    )
     facts = read_gpus(str(node))
     assert facts["driver_version"] == "595.91.07"
     assert (facts["gpus"][0]["name"], facts["gpus"][0]["uuid"]) == ("NVIDIA H100 80GB HBM3", "GPU-1")
 
 
 def test_an_unknown_gpu_is_a_gpu(tmp_path: Path) -> None:
-    add_pci(tmp_path, "pci0000:00/0000:00:04.0", 0x0302, 0x10DE, 0xFFF1, current_link_speed="Unknown", current_link_width=255)
+    add_pci(
+        tmp_path,
+        "pci0000:00/0000:00:04.0",
+        0x0302,
+        0x10DE,
+        0xFFF1,
+        current_link_speed="Unknown",
+        current_link_width=255,
+    )
     (gpu,) = read_gpus(str(tmp_path))["gpus"]
     assert (gpu["name"], gpu["architecture"]) == ("NVIDIA GPU 10de:fff1", None)
     assert gpu["pcie"] == {"gen": None, "width": None, "gen_max": None, "width_max": None}
@@ -143,15 +197,22 @@ def test_no_devices_is_an_answer(node: Path, tmp_path: Path) -> None:
     assert read_gpus(str(tmp_path), fake)["problems"] == []
 
 
-@pytest.mark.parametrize(("body", "expected"), [
-    ("echo \"NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.\"; exit 9\n",
-     ["nvidia-smi-failed", "nvidia-smi-message"]),
-    ("echo 'Failed to initialize NVML: Driver/library version mismatch' >&2; exit 18\n",
-     ["nvidia-smi-failed", "nvidia-smi-message"]),
-    ("exit 0\n", ["nvidia-smi-unparsable"]),
-    ("kill -SEGV $$\n", ["nvidia-smi-failed", "nvidia-smi-unparsable"]),
-])
-def test_a_driver_that_does_not_answer(node: Path, tmp_path: Path, body: str, expected: List[str]) -> None:
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (
+            'echo "NVIDIA-SMI has failed because it couldn\'t communicate with the NVIDIA driver."; exit 9\n',
+            ["nvidia-smi-failed", "nvidia-smi-message"],
+        ),
+        (
+            "echo 'Failed to initialize NVML: Driver/library version mismatch' >&2; exit 18\n",
+            ["nvidia-smi-failed", "nvidia-smi-message"],
+        ),
+        ("exit 0\n", ["nvidia-smi-unparsable"]),
+        ("kill -SEGV $$\n", ["nvidia-smi-failed", "nvidia-smi-unparsable"]),
+    ],
+)
+def test_a_driver_that_does_not_answer(node: Path, tmp_path: Path, body: str, expected: list[str]) -> None:
     facts = read_gpus(str(node), program(tmp_path, body))
     assert (facts["source"], ids(facts)) == ("pci", expected)
     assert [gpu["lost"] for gpu in facts["gpus"]] == [None, None]
@@ -166,9 +227,12 @@ def test_no_such_program(node: Path, tmp_path: Path) -> None:
 
 def test_code_255_after_half_of_it(node: Path, tmp_path: Path) -> None:
     xml = gpu_xml("00000000:19:00.0", "00000000:9B:00.0")
-    half = xml[:xml.index('<gpu id="00000000:9B')]
+    half = xml[: xml.index('<gpu id="00000000:9B')]
     facts = read_gpus(str(node), printing(tmp_path, half, "exit 255"))
-    assert [(gpu["pci_bus_id"], gpu["lost"]) for gpu in facts["gpus"]] == [("0000:19:00.0", False), ("0000:9b:00.0", None)]
+    assert [(gpu["pci_bus_id"], gpu["lost"]) for gpu in facts["gpus"]] == [
+        ("0000:19:00.0", False),
+        ("0000:9b:00.0", None),
+    ]
     assert ids(facts) == ["nvidia-smi-failed", "nvidia-smi-truncated", "gpu-count-mismatch", "gpu-not-described"]
 
 
@@ -197,9 +261,14 @@ def test_a_program_that_hangs_is_killed_with_its_children(node: Path, tmp_path: 
 def test_a_program_that_cannot_be_killed_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process in uninterruptible sleep ignores SIGKILL; here the signal is not sent, which looks the same."""
     monkeypatch.setattr(_smi_run, "_GRACE", 0.1)
-    started = []
+    started: list[Any] = []
     real = _smi_run.subprocess.Popen
-    monkeypatch.setattr(_smi_run.subprocess, "Popen", lambda *a, **k: started.append(real(*a, **k)) or started[-1])
+
+    def popen(*arguments: Any, **more: Any) -> Any:
+        started.append(real(*arguments, **more))
+        return started[-1]
+
+    monkeypatch.setattr(_smi_run.subprocess, "Popen", popen)
     monkeypatch.setattr(_smi_run.os, "killpg", lambda *_args: None)
     before = time.monotonic()
     answer = _smi_run.run(["sleep", "30"], 0.2)
@@ -212,8 +281,10 @@ def test_a_program_that_cannot_be_killed_is_left(monkeypatch: pytest.MonkeyPatch
 
 
 def test_mig_names_come_from_the_list(node: Path, tmp_path: Path) -> None:
-    mig = ("<mig_devices><mig_device><index>1</index><device_attributes><shared><multiprocessor_count>17"
-           "</multiprocessor_count></shared></device_attributes></mig_device></mig_devices>")
+    mig = (
+        "<mig_devices><mig_device><index>1</index><device_attributes><shared><multiprocessor_count>17"
+        "</multiprocessor_count></shared></device_attributes></mig_device></mig_devices>"
+    )
     xml = gpu_xml("00000000:19:00.0", "00000000:9B:00.0", more=mig)
     first, second = (gpu["mig_devices"][0] for gpu in read_gpus(str(node), printing(tmp_path, xml))["gpus"])
     assert (first["profile"], first["uuid"]) == ("1g.10gb+me", "MIG-aaaaaaaa-0000-0000-0000-000000000002")
@@ -226,7 +297,9 @@ def test_links_that_cannot_be_read_are_named(node: Path, tmp_path: Path) -> None
     fake = program(tmp_path, f'case "$1" in -q) cat "{tmp_path}/answer.xml";; *) exit 3;; esac\n')
     facts = read_gpus(str(node), fake)
     assert [(found["id"], found["subject"]) for found in facts["problems"]] == [
-        ("nvlink-unreadable", "0000:19:00.0"), ("nvlink-unreadable", "0000:9b:00.0")]
+        ("nvlink-unreadable", "0000:19:00.0"),
+        ("nvlink-unreadable", "0000:9b:00.0"),
+    ]
 
 
 def test_the_program_in_path_is_asked_only_for_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,6 +317,7 @@ def test_switches(tmp_path: Path) -> None:
     add_pci(tmp_path, "pci0000:00/0000:00:05.0", 0x0680, 0x10DE, 0x22B1)  # a PCIe port of Grace, no switch
     add_pci(tmp_path, "pci0000:40/0000:40:01.0/0000:41:00.0", 0x0207, 0x15B3, 0x1021, vpd=b"\x82\x01SMDL SW_MNG\xff")
     add_pci(tmp_path, "pci0000:40/0000:40:02.0/0000:42:00.0", 0x0207, 0x15B3, 0x1021, vpd=b"\x82\x01 ordinary\xff")
-    assert [(switch["pci_bus_id"], switch["generation"], switch["numa_node"])
-            for switch in read_gpus(str(tmp_path))["nvswitches"]] == [
-        ("0000:41:00.0", 4, None), ("0000:83:00.0", 3, 1), ("0005:00:00.0", 2, None)]
+    assert [
+        (switch["pci_bus_id"], switch["generation"], switch["numa_node"])
+        for switch in read_gpus(str(tmp_path))["nvswitches"]
+    ] == [("0000:41:00.0", 4, None), ("0000:83:00.0", 3, 1), ("0005:00:00.0", 2, None)]

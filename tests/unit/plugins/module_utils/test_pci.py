@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from ansible_collections.gpuforge.node.plugins.module_utils._pci import normal_address, path_kind, read_pci
 from ansible_collections.gpuforge.node.plugins.module_utils._sysfs import Tree
 from ansible_collections.gpuforge.node.tests.unit.plugins.module_utils.captures import add_pci, write_tree
@@ -13,11 +14,21 @@ GPU = (0x0302, 0x10DE, 0x2330)
 NIC = (0x0207, 0x15B3, 0x1021)
 
 
-@pytest.mark.parametrize(("text", "expected"), [
-    ("00000000:3B:00.0", "0000:3b:00.0"), ("0000:3b:00.0", "0000:3b:00.0"), ("3B:00.0", "0000:3b:00.0"),
-    ("10000:E1:00.0", "10000:e1:00.0"), ("00010000:E1:00.1", "10000:e1:00.1"), (" 1:2:3 ", "0001:02:03.0"),
-    ("N/A", None), ("", None), ("3b", None), ("0000:zz:00.0", None),
-])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("00000000:3B:00.0", "0000:3b:00.0"),
+        ("0000:3b:00.0", "0000:3b:00.0"),
+        ("3B:00.0", "0000:3b:00.0"),
+        ("10000:E1:00.0", "10000:e1:00.0"),
+        ("00010000:E1:00.1", "10000:e1:00.1"),
+        (" 1:2:3 ", "0001:02:03.0"),
+        ("N/A", None),
+        ("", None),
+        ("3b", None),
+        ("0000:zz:00.0", None),
+    ],
+)
 def test_addresses_are_written_as_sysfs_does(text: str, expected: object) -> None:
     assert normal_address(text) == expected
 
@@ -58,27 +69,35 @@ def test_files_that_vanish_leave_unknowns(tmp_path: Path) -> None:
     write_tree(tmp_path, {}, {"/sys/bus/pci/devices/0000:00:04.0": "../../../devices/pci0000:00/0000:00:04.0"})
     devices = read_pci(Tree(str(tmp_path)))
     assert [(device.class_code, device.vendor, device.device, device.is_gpu) for device in devices] == [
-        (None, None, None, False)] * 2
+        (None, None, None, False)
+    ] * 2
 
 
 SWITCH = "pci0000:15/0000:15:01.0/0000:16:00.0/0000:17:{}.0/0000:{}:00.0"
 
 
-@pytest.mark.parametrize(("one", "other", "nodes", "expected"), [
-    # GPU and NIC below one switch; below one root port as two functions.
-    (SWITCH.format("01", "19"), SWITCH.format("02", "1a"), (0, 0), "PIX"),
-    ("pci0000:15/0000:15:01.0/0000:19:00.0", "pci0000:15/0000:15:01.0/0000:19:00.1", (0, 0), "PIX"),
-    # A second switch below the first.
-    (SWITCH.format("01", "19"), "pci0000:15/0000:15:01.0/0000:16:00.0/0000:17:02.0/0000:20:00.0/0000:21:01.0/0000:22:00.0",
-     (0, 0), "PXB"),
-    # Two root ports of a host bridge; two devices of a virtual machine on its root bus.
-    ("pci0000:15/0000:15:01.0/0000:19:00.0", "pci0000:15/0000:15:02.0/0000:1a:00.0", (0, 0), "PHB"),
-    ("pci0000:00/0000:00:04.0", "pci0000:00/0000:00:05.0", (None, None), "PHB"),
-    # Different host bridges: the same domain is not the same bridge.
-    ("pci0000:15/0000:15:01.0/0000:19:00.0", "pci0000:37/0000:37:01.0/0000:3b:00.0", (0, 0), "NODE"),
-    ("pci0000:15/0000:15:01.0/0000:19:00.0", "pci0000:97/0000:97:01.0/0000:9b:00.0", (0, 1), "SYS"),
-    ("pci0001:00/0001:00:00.0", "pci0101:00/0101:00:00.0", (None, None), "SYS"),
-])
+@pytest.mark.parametrize(
+    ("one", "other", "nodes", "expected"),
+    [
+        # GPU and NIC below one switch; below one root port as two functions.
+        (SWITCH.format("01", "19"), SWITCH.format("02", "1a"), (0, 0), "PIX"),
+        ("pci0000:15/0000:15:01.0/0000:19:00.0", "pci0000:15/0000:15:01.0/0000:19:00.1", (0, 0), "PIX"),
+        # A second switch below the first.
+        (
+            SWITCH.format("01", "19"),
+            "pci0000:15/0000:15:01.0/0000:16:00.0/0000:17:02.0/0000:20:00.0/0000:21:01.0/0000:22:00.0",
+            (0, 0),
+            "PXB",
+        ),
+        # Two root ports of a host bridge; two devices of a virtual machine on its root bus.
+        ("pci0000:15/0000:15:01.0/0000:19:00.0", "pci0000:15/0000:15:02.0/0000:1a:00.0", (0, 0), "PHB"),
+        ("pci0000:00/0000:00:04.0", "pci0000:00/0000:00:05.0", (None, None), "PHB"),
+        # Different host bridges: the same domain is not the same bridge.
+        ("pci0000:15/0000:15:01.0/0000:19:00.0", "pci0000:37/0000:37:01.0/0000:3b:00.0", (0, 0), "NODE"),
+        ("pci0000:15/0000:15:01.0/0000:19:00.0", "pci0000:97/0000:97:01.0/0000:9b:00.0", (0, 1), "SYS"),
+        ("pci0001:00/0001:00:00.0", "pci0101:00/0101:00:00.0", (None, None), "SYS"),
+    ],
+)
 def test_path_kinds(tmp_path: Path, one: str, other: str, nodes: tuple, expected: str) -> None:
     add_pci(tmp_path, one, *GPU, node=nodes[0])
     add_pci(tmp_path, other, *NIC, node=nodes[1])

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ansible_collections.gpuforge.node.plugins.module_utils import _sysfs
 from ansible_collections.gpuforge.node.plugins.module_utils._sysfs import (
     Tree,
@@ -16,14 +19,20 @@ from ansible_collections.gpuforge.node.plugins.module_utils._sysfs import (
     parse_cpumask,
 )
 from ansible_collections.gpuforge.node.tests.unit.plugins.module_utils.captures import write_tree
-from hypothesis import given
-from hypothesis import strategies as st
 
 
-@pytest.mark.parametrize(("text", "expected"), [
-    ("", set()), ("\n", set()), ("0", {0}), ("0-3", {0, 1, 2, 3}), ("0-1,8", {0, 1, 8}), ("0-1, 8\n", {0, 1, 8}),
-    ("0-7:2/4", {0, 1, 4, 5}),
-])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", set()),
+        ("\n", set()),
+        ("0", {0}),
+        ("0-3", {0, 1, 2, 3}),
+        ("0-1,8", {0, 1, 8}),
+        ("0-1, 8\n", {0, 1, 8}),
+        ("0-7:2/4", {0, 1, 4, 5}),
+    ],
+)
 def test_cpulist(text: str, expected: set) -> None:
     assert parse_cpulist(text) == expected
 
@@ -34,10 +43,16 @@ def test_what_is_no_cpulist_is_refused(text: str) -> None:
         parse_cpulist(text)
 
 
-@pytest.mark.parametrize(("text", "expected"), [
-    ("0", set()), ("f", {0, 1, 2, 3}), ("00000001,00000000", {32}), ("00ff00ff", set(range(8)) | set(range(16, 24))),
-    ("1,0000000f", {0, 1, 2, 3, 32}),
-])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("0", set()),
+        ("f", {0, 1, 2, 3}),
+        ("00000001,00000000", {32}),
+        ("00ff00ff", set(range(8)) | set(range(16, 24))),
+        ("1,0000000f", {0, 1, 2, 3, 32}),
+    ],
+)
 def test_cpumask(text: str, expected: set) -> None:
     assert parse_cpumask(text) == expected
 
@@ -65,9 +80,19 @@ def test_any_text_is_a_list_or_refused(text: str) -> None:
 
 def test_links_stay_inside(tmp_path: Path) -> None:
     outside = write_tree(tmp_path / "outside", {"secret": "outside"})
-    root = write_tree(tmp_path / "root", {"sys/real/name": "inside", "outside/secret": "inside"}, {
-        "sys/relative": "real/name", "sys/absolute": "/sys/real", "sys/climbing": "../../../../outside/secret",
-        "sys/leaving": str(outside / "secret"), "sys/loop": "loop2", "sys/loop2": "loop", "sys/dangling": "nowhere"})
+    root = write_tree(
+        tmp_path / "root",
+        {"sys/real/name": "inside", "outside/secret": "inside"},
+        {
+            "sys/relative": "real/name",
+            "sys/absolute": "/sys/real",
+            "sys/climbing": "../../../../outside/secret",
+            "sys/leaving": str(outside / "secret"),
+            "sys/loop": "loop2",
+            "sys/loop2": "loop",
+            "sys/dangling": "nowhere",
+        },
+    )
     tree = Tree(str(root))
     assert tree.text("/sys/relative") == "inside"
     assert tree.text("/sys/absolute/name") == "inside"
@@ -90,12 +115,26 @@ def test_a_file_that_appears_later_is_found(tmp_path: Path) -> None:
 
 
 def test_bytes_of_any_kind(tmp_path: Path) -> None:
-    root = write_tree(tmp_path, {"latin": b"M\xfcller\0\n", "number": b" 12 \n", "hex": b"0x10de\n", "word": b"abc\n",
-                                 "empty": b"", "big": b"x" * (3 << 20)})
+    root = write_tree(
+        tmp_path,
+        {
+            "latin": b"M\xfcller\0\n",
+            "number": b" 12 \n",
+            "hex": b"0x10de\n",
+            "word": b"abc\n",
+            "empty": b"",
+            "big": b"x" * (3 << 20),
+        },
+    )
     tree = Tree(str(root))
     assert tree.text("/latin") == "M\ufffdller"
     assert [tree.number("/" + name) for name in ("number", "hex", "word", "empty", "none")] == [
-        12, 0x10DE, None, None, None]
+        12,
+        0x10DE,
+        None,
+        None,
+        None,
+    ]
     assert len(tree.data("/big") or b"") == 1 << 20
 
 
@@ -112,11 +151,14 @@ def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
 def failing(number: int) -> Callable[..., bytes]:
     def fail(*_args: object) -> bytes:
         raise OSError(number, os.strerror(number))
+
     return fail
 
 
 @pytest.mark.parametrize("number", [errno.ENOENT, errno.ENODEV, errno.EINVAL, errno.ENXIO])
-def test_a_file_that_vanishes_while_read_is_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+def test_a_file_that_vanishes_while_read_is_absent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
     tree = Tree(str(write_tree(tmp_path, {"file": "1"})))
     monkeypatch.setattr(_sysfs.os, "read", failing(number))
     assert tree.text("/file") is None
@@ -131,7 +173,9 @@ def test_what_is_forbidden_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert tree.text("/dir/file") is None
     assert tree.names("/dir") == []
     assert [(found["id"], found["subject"]) for found in tree.problems()] == [
-        ("unreadable", "/dir"), ("unreadable", "/dir/file")]
+        ("unreadable", "/dir"),
+        ("unreadable", "/dir/file"),
+    ]
     assert os.strerror(number) in tree.problems()[0]["message"]
 
 

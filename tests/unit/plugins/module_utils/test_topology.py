@@ -5,16 +5,14 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any
 
 import pytest
+
 from ansible_collections.gpuforge.node.plugins.module_utils import _sysfs
 from ansible_collections.gpuforge.node.plugins.module_utils._topology import read_topology
 from ansible_collections.gpuforge.node.tests.unit.plugins.module_utils.captures import (
     add_pci,
-    capture,
-    captures,
-    unpacked,
     write_tree,
 )
 
@@ -25,15 +23,17 @@ NIC = (0x0207, 0x15B3, 0x1021)
 
 
 def add_node(root: Path, number: int, cpus: str, mib: int, distances: str = "", **more: object) -> None:
-    files: Dict[str, object] = {"cpulist": cpus, "meminfo": f"Node {number} MemTotal:  {mib << 10} kB\n"
-                                                           f"Node {number} MemFree:  5 kB"}
+    files: dict[str, object] = {
+        "cpulist": cpus,
+        "meminfo": f"Node {number} MemTotal:  {mib << 10} kB\nNode {number} MemFree:  5 kB",
+    }
     if distances:
         files["distance"] = distances
     files.update(more)
     write_tree(root, {f"{NODES}/node{number}/{name}": value for name, value in files.items()})
 
 
-def nodes_of(root: Path) -> Dict[int, Any]:
+def nodes_of(root: Path) -> dict[int, Any]:
     return {node["id"]: node for node in read_topology(str(root))["numa_nodes"]}
 
 
@@ -45,11 +45,22 @@ def test_holes_memory_only_and_cpu_only_nodes(tmp_path: Path) -> None:
     add_node(tmp_path, 8, "", 512, "50 50 50 10 60 70")
     add_node(tmp_path, 9, "", 98304, "60 60 60 60 10 70")
     add_node(tmp_path, 10, "", 0, "70 70 70 70 70 10")
-    write_tree(tmp_path, {"/sys/bus/dax/devices/dax0.0/target_node": "8",
-                          "/proc/driver/nvidia/gpus/0009:01:00.0/numa_status": "Node: 9\nStatus: online"})
+    write_tree(
+        tmp_path,
+        {
+            "/sys/bus/dax/devices/dax0.0/target_node": "8",
+            "/proc/driver/nvidia/gpus/0009:01:00.0/numa_status": "Node: 9\nStatus: online",
+        },
+    )
     found = nodes_of(tmp_path)
     assert {number: node["kind"] for number, node in found.items()} == {
-        0: "cpu+memory", 2: "cpu", 5: "memory", 8: "dax-memory", 9: "gpu-memory", 10: "empty"}
+        0: "cpu+memory",
+        2: "cpu",
+        5: "memory",
+        8: "dax-memory",
+        9: "gpu-memory",
+        10: "empty",
+    }
     assert [node["memory_mib"] for node in found.values()] == [1024, 0, 4096, 512, 98304, 0]
     assert found[2]["distances"] == {"0": 21, "2": 10, "5": 40, "8": 50, "9": 60, "10": 70}
 
@@ -80,15 +91,25 @@ def test_offline_cpus_are_left_out_and_named(tmp_path: Path) -> None:
     assert [node["cpus"] for node in facts["numa_nodes"]] == ["0-2", "4"]
     assert facts["gpus"][0]["local_cpus"] == "0-2"
     assert [(found["id"], found["subject"]) for found in facts["problems"]] == [
-        ("offline-cpus", "node0"), ("offline-cpus", "node1")]
+        ("offline-cpus", "node0"),
+        ("offline-cpus", "node1"),
+    ]
 
 
 def test_cpus_of_old_kernels(tmp_path: Path) -> None:
     """No lists: CPU directories, their `online` files, masks, links in the node directory."""
-    files: Dict[str, object] = {f"{CPUS}/cpu{cpu}/online": int(cpu != 3) for cpu in range(1, 4)}
-    files.update({f"{CPUS}/cpu0/topology/core_id": 0, f"{NODES}/node0/cpumap": "00000000,00000003",
-                  f"{NODES}/node1/meminfo": "Node 1 MemTotal: 2048 kB", f"{NODES}/node2/cpumap": "garbage"})
-    root = write_tree(tmp_path, files, {f"{NODES}/node1/cpu2": "../../cpu/cpu2", f"{NODES}/node1/cpu3": "../../cpu/cpu3"})
+    files: dict[str, object] = {f"{CPUS}/cpu{cpu}/online": int(cpu != 3) for cpu in range(1, 4)}
+    files.update(
+        {
+            f"{CPUS}/cpu0/topology/core_id": 0,
+            f"{NODES}/node0/cpumap": "00000000,00000003",
+            f"{NODES}/node1/meminfo": "Node 1 MemTotal: 2048 kB",
+            f"{NODES}/node2/cpumap": "garbage",
+        }
+    )
+    root = write_tree(
+        tmp_path, files, {f"{NODES}/node1/cpu2": "../../cpu/cpu2", f"{NODES}/node1/cpu3": "../../cpu/cpu3"}
+    )
     facts = read_topology(str(root))
     assert facts["cpus_online"] == "0-2"
     assert [node["cpus"] for node in facts["numa_nodes"]] == ["0-1", "2", ""]
@@ -105,11 +126,22 @@ def test_no_numa_and_nothing_at_all(tmp_path: Path) -> None:
 
 
 def test_huge_pages(tmp_path: Path) -> None:
-    add_node(tmp_path, 0, "0", 64, **{"hugepages/hugepages-1048576kB/nr_hugepages": 2,
-                                      "hugepages/hugepages-1048576kB/free_hugepages": 1,
-                                      "hugepages/hugepages-2048kB/nr_hugepages": 7})
+    add_node(
+        tmp_path,
+        0,
+        "0",
+        64,
+    )
+    pools = {
+        "hugepages-1048576kB/nr_hugepages": 2,
+        "hugepages-1048576kB/free_hugepages": 1,
+        "hugepages-2048kB/nr_hugepages": 7,
+    }
+    write_tree(tmp_path, {f"{NODES}/node0/hugepages/{name}": value for name, value in pools.items()})
     assert nodes_of(tmp_path)[0]["hugepages"] == [
-        {"size_kib": 2048, "total": 7, "free": None}, {"size_kib": 1048576, "total": 2, "free": 1}]
+        {"size_kib": 2048, "total": 7, "free": None},
+        {"size_kib": 1048576, "total": 2, "free": 1},
+    ]
 
 
 def two_sockets(root: Path) -> None:
@@ -125,9 +157,16 @@ def two_sockets(root: Path) -> None:
     add_pci(root, "pci0000:37/0000:37:01.0/0000:38:00.0", *NIC, node=0, cpus="0-3")
     far = add_pci(root, "pci0000:97/0000:97:01.0/0000:9a:00.0", *NIC, node=1, cpus="4-7")
     guest = add_pci(root, "pci0000:97/0000:97:01.0/0000:9a:00.1", *NIC, node=1, cpus="4-7")
-    write_tree(root, {nic + "/net/ibp26s0/operstate": "up", nic + "/infiniband/mlx5_0/hca_type": "MT4129",
-                      drive + "/nvme/nvme0/model": "x", far + "/virtio3/net/eth3/operstate": "up"},
-               {guest + "/physfn": "../0000:9a:00.0"})
+    write_tree(
+        root,
+        {
+            nic + "/net/ibp26s0/operstate": "up",
+            nic + "/infiniband/mlx5_0/hca_type": "MT4129",
+            drive + "/nvme/nvme0/model": "x",
+            far + "/virtio3/net/eth3/operstate": "up",
+        },
+        {guest + "/physfn": "../0000:9a:00.0"},
+    )
 
 
 def test_affinity(tmp_path: Path) -> None:
@@ -136,8 +175,11 @@ def test_affinity(tmp_path: Path) -> None:
     (way,) = facts["affinity"]
     assert (way["gpu"], way["numa_node"], way["cpus"]) == ("0000:19:00.0", 0, "0-3")
     assert [(nic["pci_bus_id"], nic["kind"], nic["names"]) for nic in way["nics"]] == [
-        ("0000:1a:00.0", "PIX", ["mlx5_0", "ibp26s0"]), ("0000:1c:00.0", "PHB", []), ("0000:38:00.0", "NODE", []),
-        ("0000:9a:00.0", "SYS", ["eth3"])]
+        ("0000:1a:00.0", "PIX", ["mlx5_0", "ibp26s0"]),
+        ("0000:1c:00.0", "PHB", []),
+        ("0000:38:00.0", "NODE", []),
+        ("0000:9a:00.0", "SYS", ["eth3"]),
+    ]
     assert way["nvme"] == [{"pci_bus_id": "0000:1b:00.0", "kind": "PIX"}]
     assert facts["nvme"][0]["names"] == ["nvme0"]
     assert facts["nics"][0]["driver"] == "mlx5_core"
@@ -175,8 +217,14 @@ def test_a_node_that_does_not_exist_is_named(tmp_path: Path) -> None:
 
 def test_lists_that_are_none_and_files_that_are_forbidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     two_sockets(tmp_path)
-    write_tree(tmp_path, {CPUS + "/online": b"\xff\xfe", NODES + "/node0/cpulist": "many",
-                          "/sys/devices/pci0000:97/0000:97:01.0/0000:9a:00.0/local_cpulist": "4-x"})
+    write_tree(
+        tmp_path,
+        {
+            CPUS + "/online": b"\xff\xfe",
+            NODES + "/node0/cpulist": "many",
+            "/sys/devices/pci0000:97/0000:97:01.0/0000:9a:00.0/local_cpulist": "4-x",
+        },
+    )
     problems = read_topology(str(tmp_path))["problems"]
     assert [found["id"] for found in problems] == ["unreadable-list"] * 3
     real = os.open
@@ -190,71 +238,3 @@ def test_lists_that_are_none_and_files_that_are_forbidden(tmp_path: Path, monkey
     facts = read_topology(str(tmp_path))
     assert facts["numa_nodes"][1]["memory_mib"] is None
     assert ("unreadable", NODES + "/node1/meminfo") in [(found["id"], found["subject"]) for found in facts["problems"]]
-
-
-@pytest.mark.parametrize("path", captures("sysfs-numa"))
-def test_every_capture_is_read(path: Path) -> None:
-    with unpacked(path) as roots:
-        assert roots
-        for root in roots:
-            holds_its_nodes(root)
-
-
-def holds_its_nodes(root: Path) -> None:
-    facts = read_topology(str(root))
-    found = [int(entry.name[4:]) for entry in (root / NODES.lstrip("/")).glob("node[0-9]*") if entry.is_dir()]
-    assert [node["id"] for node in facts["numa_nodes"]] == sorted(found)
-    assert {problem["id"] for problem in facts["problems"]} <= {"offline-cpus"}
-    for node in facts["numa_nodes"]:
-        assert not node["distances"] or sorted(node["distances"], key=int) == [str(number) for number in sorted(found)]
-
-
-KNOWN = [
-    ("containers_nri-plugins__policy-desktop+server+4socket.tar.bz2", "server", "kind",
-     ["cpu+memory"] * 4 + ["memory"] * 2),
-    ("open-mpi_hwloc__fakeheterocpunuma.tar.bz2", "", "kind", ["cpu+memory", "cpu+memory", "memory"] + ["cpu+memory"] * 3),
-    ("util-linux_util-linux__lscpu-x86_64-epyc_7451.tar.gz", "", "cpus",
-     ["0-5,48-53", "6-11,54-59", "12-17,60-65", "18-23,66-71", "24-29,72-77", "30-35,78-83", "36-41,84-89", "42-47,90-95"]),
-    ("open-mpi_hwloc__32intel64-2p8co2t+8ve.tar.bz2", "", "memory_mib", [46802, 48359]),
-    ("util-linux_util-linux__lscpu-s390-lpar-drawer.tar.gz", "", "cpus", ["0-7"]),
-    ("performancecopilot_pcp__meminfo-root-008.tgz", "", "cpus", ["0-9,20-29", "10-19,30-39"]),
-    ("open-mpi_hwloc__20s390-2g6s4c.tar.bz2", "", "cpus", []),
-]
-
-
-@pytest.mark.parametrize(("name", "part", "key", "expected"), KNOWN, ids=[f"{name}-{key}" for name, _, key, _ in KNOWN])
-def test_known_values(name: str, part: str, key: str, expected: List[object]) -> None:
-    with unpacked(capture("sysfs-numa", name)) as roots:
-        root = next(root for root in roots if str(root).endswith(part))
-        assert [node[key] for node in read_topology(str(root))["numa_nodes"]] == expected
-
-
-def test_known_distances_of_memory_only_nodes() -> None:
-    with unpacked(capture("sysfs-numa", "containers_nri-plugins__policy-desktop+server+4socket.tar.bz2")) as roots:
-        root = next(root for root in roots if root.name == "server")
-        distances = {node["id"]: node["distances"] for node in read_topology(str(root))["numa_nodes"]}
-    assert {(distances[4][other], distances[int(other)]["4"]) for other in "0123"} <= {(17, 17), (28, 28), (17, 28), (28, 17)}
-
-
-@pytest.mark.parametrize("path", captures("lspci"))
-def test_every_lspci_capture_is_read(path: Path) -> None:
-    with unpacked(path) as roots:
-        for root in roots:
-            facts = read_topology(str(root))
-            assert len(facts["affinity"]) == len(facts["gpus"])
-            assert not facts["problems"]
-            assert facts["nics"] or facts["gpus"]
-
-
-def test_known_affinity_of_an_hgx_board() -> None:
-    with unpacked(capture("lspci", "leptonai_gpud__h100x8-cx7x8.lspci-vvv.txt")) as (root,):
-        facts = read_topology(str(root))
-    assert [gpu["pci_bus_id"] for gpu in facts["gpus"]] == [
-        f"0000:{bus}:00.0" for bus in ("19", "3b", "4c", "5d", "9b", "bb", "cb", "db")]
-    near = {way["gpu"]: [nic["pci_bus_id"] for nic in way["nics"] if nic["kind"] == "PIX"] for way in facts["affinity"]}
-    # Each GPU has its ConnectX-7 below its switch; two switches carry a dual-port ConnectX-6 Dx as well.
-    assert near["0000:3b:00.0"] == ["0000:3c:00.0"]
-    assert near["0000:19:00.0"] == ["0000:1a:00.0", "0000:1b:00.0", "0000:1b:00.1"]
-    assert all(way["nvme"][0]["kind"] == "PIX" for way in facts["affinity"])
-    kinds = {way["gpu"]: {nic["kind"] for nic in way["nics"]} for way in facts["affinity"]}
-    assert kinds["0000:db:00.0"] == {"PIX", "NODE", "SYS"}

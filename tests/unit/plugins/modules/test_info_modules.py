@@ -1,0 +1,100 @@
+"""The reading modules as Ansible runs them: arguments in, facts out, refusals with reason."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.module_utils import basic
+from ansible.module_utils.common.text.converters import to_bytes
+
+from ansible_collections.gpuforge.node.tests.unit.plugins.module_utils.captures import add_pci, write_tree
+
+MODULES = ("gpu_info", "topology_info", "fabric_info")
+
+
+class Ended(Exception):
+    """A module called exit_json or fail_json; carries what it said."""
+
+
+def run(monkeypatch: pytest.MonkeyPatch, name: str, **arguments: Any) -> dict[str, Any]:
+    module = importlib.import_module(f"ansible_collections.gpuforge.node.plugins.modules.{name}")
+
+    def end(_self: object, **result: Any) -> None:
+        raise Ended(result)
+
+    monkeypatch.setattr(basic.AnsibleModule, "exit_json", end)
+    monkeypatch.setattr(
+        basic.AnsibleModule, "fail_json", lambda self, msg, **more: end(self, failed=True, msg=msg, **more)
+    )
+    monkeypatch.setattr(basic, "_ANSIBLE_ARGS", to_bytes(json.dumps({"ANSIBLE_MODULE_ARGS": arguments})))
+    if hasattr(basic, "_ANSIBLE_PROFILE"):
+        monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy")
+    with pytest.raises(Ended) as ended:
+        module.main()
+    result = ended.value.args[0]
+    assert isinstance(result, dict)
+    return result
+
+
+def node(root: Path) -> str:
+    add_pci(root, "pci0000:15/0000:15:01.0/0000:19:00.0", 0x0302, 0x10DE, 0x2330, node=0, driver="nvidia")
+    add_pci(root, "pci0000:15/0000:15:02.0/0000:1a:00.0", 0x0207, 0x15B3, 0x1021, node=0)
+    return str(
+        write_tree(root, {"/sys/devices/system/node/node0/cpulist": "0-3", "/sys/devices/system/cpu/online": "0-3"})
+    )
+
+
+def documented(name: str, key: str = "") -> set[str]:
+    module = importlib.import_module(f"ansible_collections.gpuforge.node.plugins.modules.{name}")
+    told = yaml.safe_load(module.RETURN)
+    return set(told[key]["contains"] if key else told)
+
+
+@pytest.mark.parametrize("check", [False, True])
+@pytest.mark.parametrize("name", MODULES)
+def test_what_is_returned_is_what_is_documented(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, check: bool
+) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    root = node(tmp_path / "root")
+    result = run(monkeypatch, name, root=root, _ansible_check_mode=check)
+    assert result.pop("changed") is False
+    assert set(result) == documented(name)
+    assert before == [path for path in sorted(tmp_path.rglob("*")) if not str(path).startswith(str(tmp_path / "root"))]
+    for key in {"gpu_info": ["gpus"], "topology_info": ["numa_nodes", "affinity"], "fabric_info": []}[name]:
+        assert set(result[key][0]) == documented(name, key)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_root_that_is_no_folder_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
+    result = run(monkeypatch, name, root=str(tmp_path / "none"))
+    assert result["failed"]
+    assert re.search(r"root=.*/none is no folder: give the folder", result["msg"])
+
+
+@pytest.mark.parametrize("timeout", [0, -1])
+def test_no_time_is_refused(monkeypatch: pytest.MonkeyPatch, timeout: int) -> None:
+    assert "give seconds above 0" in run(monkeypatch, "gpu_info", timeout=timeout)["msg"]
+
+
+def test_metadata_reaches_the_core(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    result = run(
+        monkeypatch, "fabric_info", root=node(tmp_path), metadata={"cloud": "oci", "machine_type": "BM.GPU.H100.8"}
+    )
+    assert (result["cloud"], result["machine_type"]) == ("oci", "bm.gpu.h100.8")
+
+
+@pytest.mark.parametrize("metadata", [{"cloud": "moon"}, {"machine": "x"}])
+def test_metadata_of_another_shape_is_refused(monkeypatch: pytest.MonkeyPatch, metadata: dict[str, str]) -> None:
+    assert run(monkeypatch, "fabric_info", metadata=metadata)["failed"]
+
+
+def test_the_program_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    result = run(monkeypatch, "gpu_info", root=node(tmp_path), nvidia_smi=str(tmp_path / "none"), timeout=1)
+    assert [found["id"] for found in result["problems"]] == ["nvidia-smi-missing"]
