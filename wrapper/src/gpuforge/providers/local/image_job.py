@@ -6,7 +6,7 @@ import json
 import platform
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from importlib.metadata import version
@@ -37,11 +37,12 @@ _PARTS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 
-def versions(dpkg: Mapping[str, str], kernels: list[str]) -> dict[str, str | None]:
+def versions(debs: Sequence[packages.DebPackage], kernels: list[str]) -> dict[str, str | None]:
     """Versions of the parts of the stack in a tree with these packages; None where a part is not in it."""
+    installed = {package.name: package.version for package in debs}
     found: dict[str, str | None] = {"kernel": kernels[0] if kernels else None}
     for part, names in _PARTS.items():
-        full = next((dpkg[name] for name in names if name in dpkg), None)
+        full = next((installed[name] for name in names if name in installed), None)
         found[part] = None if full is None else split_debian(full)[1]
     return found
 
@@ -86,15 +87,14 @@ def write_image(job: Mapping[str, Any], root: Path, emit: Callable[[Event], None
         checks = offline_checks(root)
     with step("manifest"):
         debs, dists = packages.read_dpkg(root), packages.read_python(root)
-        dpkg = packages.dpkg_versions(debs)
         text = to_text(
             build_manifest(
                 spec=job["spec"],
                 base=base,
                 layers=[LayerRecord(**layer) for layer in job["layers"]],
-                dpkg=dpkg,
+                dpkg=packages.dpkg_versions(debs),
                 python=packages.python_versions(dists),
-                versions=versions(dpkg, bootable_kernels(root)),
+                versions=versions(debs, bootable_kernels(root)),
                 checks=checks,
                 tools={"gpuforge": __version__, "ansible-core": version("ansible-core"), "python": platform.python_version()},
                 epoch=epoch,

@@ -57,6 +57,8 @@ ff02::2\t\tip6-allrouters
 _CLOUD_CFG: Final = """\
 # Written by gpuforge when the image was assembled.
 datasource_list: [NoCloud, GCE, Ec2, None]
+# The locale is what the image says (C.UTF-8); generating another would take a minute of the first boot.
+locale: false
 apt:
   preserve_sources_list: true
 """
