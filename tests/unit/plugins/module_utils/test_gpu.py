@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.gpuforge.node.plugins.module_utils import _smi_run
 from ansible_collections.gpuforge.node.plugins.module_utils._gpu import read_gpus
 from ansible_collections.gpuforge.node.tests.unit.plugins.module_utils.captures import add_pci, write_tree
 
@@ -258,28 +257,6 @@ def test_a_program_that_hangs_is_killed_with_its_children(node: Path, tmp_path: 
     assert not child.exists() or child.read_text().split()[2] == "Z"
 
 
-def test_a_program_that_cannot_be_killed_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process in uninterruptible sleep ignores SIGKILL; here the signal is not sent, which looks the same."""
-    monkeypatch.setattr(_smi_run, "_GRACE", 0.1)
-    started: list[Any] = []
-    real = _smi_run.subprocess.Popen
-
-    def popen(*arguments: Any, **more: Any) -> Any:
-        started.append(real(*arguments, **more))
-        return started[-1]
-
-    monkeypatch.setattr(_smi_run.subprocess, "Popen", popen)
-    monkeypatch.setattr(_smi_run.os, "killpg", lambda *_args: None)
-    before = time.monotonic()
-    answer = _smi_run.run(["sleep", "30"], 0.2)
-    assert time.monotonic() - before < 5
-    assert answer.timed_out
-    monkeypatch.undo()
-    started[0].returncode = None
-    started[0].kill()
-    started[0].wait()
-
-
 def test_mig_names_come_from_the_list(node: Path, tmp_path: Path) -> None:
     mig = (
         "<mig_devices><mig_device><index>1</index><device_attributes><shared><multiprocessor_count>17"
@@ -300,15 +277,6 @@ def test_links_that_cannot_be_read_are_named(node: Path, tmp_path: Path) -> None
         ("nvlink-unreadable", "0000:19:00.0"),
         ("nvlink-unreadable", "0000:9b:00.0"),
     ]
-
-
-def test_the_program_in_path_is_asked_only_for_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "bin").mkdir()
-    fake = Path(program(tmp_path / "bin", "echo 'No devices were found'\n")).rename(tmp_path / "bin" / "nvidia-smi")
-    monkeypatch.setenv("PATH", f"{tmp_path}/bin", prepend=":")
-    assert _smi_run.find_program(None, "/") == str(fake)
-    assert _smi_run.find_program(None, str(tmp_path)) is None
-    assert _smi_run.find_program("/opt/nvidia-smi", str(tmp_path)) == "/opt/nvidia-smi"
 
 
 def test_switches(tmp_path: Path) -> None:
