@@ -75,6 +75,20 @@ def test_walk_does_not_follow_and_leaves_out(node: Node, tree: Tree) -> None:
     assert list(tree.files_below("/nowhere")) == []
 
 
+@pytest.mark.parametrize("question", ["exists", "is_file", "is_dir", "is_link"])
+def test_what_is_forbidden_is_not_taken_for_absent(
+    node: Node, tree: Tree, monkeypatch: pytest.MonkeyPatch, question: str
+) -> None:
+    node.file("/var/lib/dkms/mok.key")
+
+    def forbidden(path: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "lstat", forbidden)
+    with pytest.raises(PermissionError):
+        getattr(tree, question)("/var/lib/dkms/mok.key")
+
+
 def test_walk_says_what_it_cannot_read(node: Node, tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     node.file("/etc/a/b")
 
