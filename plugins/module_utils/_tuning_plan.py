@@ -75,12 +75,6 @@ class Plan:
             path: (self.found.get(path), new) for path, new in sorted(wanted.items()) if self.found.get(path) != new
         }
 
-    @property
-    def changed(self) -> bool:
-        """True if a run would change something, as far as reading can tell."""
-        real_writes = [write for write in self.writes if not write.retry]
-        return bool(self.file_changes() or real_writes or self.restores or self.loads or self.swapoff)
-
     def drifted(self) -> List[str]:
         """Owned files somebody else changed since the last run."""
         if self.old is None:
@@ -103,6 +97,10 @@ def make_plan(request: Request, host: Host, live: bool, problems: List[Problem])
         old = _with_boot_values(old, load_state(host, BOOT_STATE))
     before = dict(old.before) if old is not None else {}
     plan = Plan(request, live, resolve(request, machine, host, before), old, before=before)
+    for key in plan.resolved.sysctl:
+        entry = lookup(key)
+        if entry is not None and entry.kind == "gone":
+            plan.unsupported[key] = entry.hint
     _plan_modules(plan, host)
     if live:
         plan_writes(plan, host)
@@ -195,10 +193,7 @@ def plan_writes(plan: Plan, host: Host) -> None:
 
 def why_not(host: Host, knob: Knob, loads: List[str]) -> str:
     """Why this machine can't take the value, as far as reading tells; empty when it can."""
-    entry = lookup(knob.name)
-    if entry is not None and entry.kind == "gone":
-        return entry.hint
-    module = module_of(knob.name, knob.wanted) if entry is not None else ""
+    module = module_of(knob.name, knob.wanted)
     if module and module in loads:
         return ""  # the key or the value appears with the module
     writable, reason = host.writable(knob.path)

@@ -100,6 +100,12 @@ def test_a_module_the_images_kernel_lacks_is_found_in_the_bake(kernel, bake):
     assert kernel.owned()["/etc/modules-load.d/90-gpuforge.conf"].endswith("\nsunrpc\n")
 
 
+def test_a_key_that_left_the_kernel_long_ago_is_not_written_into_an_image(kernel, bake):
+    done = bake(sysctl={"kernel.sched_latency_ns": 1, "vm.dirty_ratio": 5}, modules=["ib_umad"])
+    assert "removed from sysctl in Linux 5.13" in done["unsupported"]["kernel.sched_latency_ns"]
+    assert "\nkernel.sched_latency_ns" not in kernel.owned()["/etc/sysctl.d/90-gpuforge.conf"]
+
+
 def test_boot_works_the_rest_out(kernel, bake):
     bake(**SET)
     assert [found.status for found in compare(kernel) if found.name == "vm.swappiness"] == ["unknown"]
