@@ -99,7 +99,7 @@ def qemu_argv(machine: Machine) -> list[str]:
         "-name", "gpuforge-verify", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
         "-machine", ",".join(options),
         "-accel", "kvm" if kvm else "tcg,thread=multi",
-        "-cpu", "host" if kvm else "max",
+        "-cpu", "host" if kvm else "max,la57=off",
         "-m", str(machine.memory_mib), "-smp", str(machine.cpus),
         *firmware,
         *_blockdev("disk", "qcow2", machine.disk, read_only=False),

@@ -46,7 +46,6 @@ def user_data(client_public: str, host_private: str, host_public: str) -> str:
         ],
         "ssh_deletekeys": True,
         "ssh_keys": {"ed25519_private": host_private, "ed25519_public": host_public.strip()},
-        "ssh_pwauth": False,
         "disable_root": True,
     }
     return "#cloud-config\n" + json.dumps(data, indent=1) + "\n"
