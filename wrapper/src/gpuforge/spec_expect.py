@@ -56,5 +56,6 @@ EXPECT: Final[Mapping[str, Rule]] = {
     "mig": (_is_switch, _SWITCH),
     "persistence": (_is_switch, _SWITCH),
     "nvlinks": (_is_count, _COUNT),
+    "pcie_width": (_is_count, _COUNT),
     "thresholds": (_is_thresholds, f"a mapping of numbers; names: {', '.join(THRESHOLDS)}"),
 }
