@@ -18,7 +18,8 @@ from contextlib import contextmanager
 import pytest
 
 from gpuforge.events import Event
-from gpuforge.report import JsonReporter, PlainReporter, Reporter, duration, make_reporter, size
+from gpuforge.quantity import duration, size
+from gpuforge.report import JsonReporter, PlainReporter, Reporter, make_reporter
 from gpuforge.report_state import RunState
 
 STREAM = [

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.gpuforge.node.plugins.module_utils._health import expect, thresholds
-from gpuforge import spec as s
 from gpuforge import spec_expect, spec_model, spec_rules
-from gpuforge.spec import Base, Disk, Spec, Stack, Verify, parse_spec
+from gpuforge import spec_types as s
+from gpuforge.spec import Base, Disk, Spec, Stack, Verify, load_spec, parse_spec
 
 IMAGES = sorted((Path(__file__).parents[2] / "images").glob("*.yml"))
 
@@ -84,7 +84,7 @@ def test_everything_is_frozen() -> None:
 
 @pytest.mark.parametrize("path", IMAGES, ids=lambda path: path.name)
 def test_the_specs_of_the_repository_are_good(path: Path) -> None:
-    spec = s.load_spec(path)
+    spec = load_spec(path)
     assert spec.description
     assert path.read_text(encoding="utf-8").startswith("#")
 

@@ -42,7 +42,7 @@ def plan(args: Namespace, console: Console) -> int:
 
 
 def _plan_text(made: Plan) -> str:
-    from gpuforge.report import duration, size
+    from gpuforge.quantity import duration, size
 
     def row(item: PlanItem) -> list[str]:
         known = [duration(item.seconds)] if item.seconds is not None else []
@@ -61,7 +61,7 @@ def bake(args: Namespace, console: Console) -> int:
     """``gpuforge bake SPEC``: the image, verified unless told otherwise."""
     from gpuforge.bake import bake as run
     from gpuforge.events import make_event
-    from gpuforge.report import duration
+    from gpuforge.quantity import duration
     from gpuforge.spec import load_spec
 
     spec = load_spec(args.spec, provider=args.provider)
@@ -109,7 +109,7 @@ def verify(args: Namespace, console: Console) -> int:
 
 def _boots(results: Any) -> str:
     """A line for each boot: firmware, verdict, how many checks ended how."""
-    from gpuforge.report import duration
+    from gpuforge.quantity import duration
 
     rows = []
     for result in results:
@@ -126,7 +126,7 @@ def _boots(results: Any) -> str:
 def list_images(args: Namespace, console: Console) -> int:
     """``gpuforge list``: the images in the store."""
     from gpuforge.providers.local.store import Store
-    from gpuforge.report import size
+    from gpuforge.quantity import size
 
     images = Store(args.work_dir).images()
     rows = [
@@ -145,7 +145,7 @@ def show(args: Namespace, console: Console) -> int:
     """``gpuforge show IMAGE``: record and manifest."""
     from gpuforge.manifest import load_manifest
     from gpuforge.providers.local.store import Store
-    from gpuforge.report import duration, size
+    from gpuforge.quantity import duration, size
 
     store = Store(args.work_dir)
     image = store.find_image(args.image)
@@ -197,7 +197,7 @@ def diff(args: Namespace, console: Console) -> int:
 def gc(args: Namespace, console: Console) -> int:
     """``gpuforge gc``: lists what can go; deletes it with ``--yes``."""
     from gpuforge.providers.local.store import Store
-    from gpuforge.report import size
+    from gpuforge.quantity import size
 
     store = Store(args.work_dir)
     items = store.garbage()

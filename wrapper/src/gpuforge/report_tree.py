@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.text import Text
 
 from gpuforge.events import Event
-from gpuforge.report import duration
+from gpuforge.quantity import duration
 from gpuforge.report_state import Node, RunState
 
 # Refreshes a second: enough for a clock that runs, little enough for two busy cores.

@@ -14,8 +14,8 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic_core import ErrorDetails
 
-from gpuforge import spec as s
 from gpuforge import spec_rules as rules
+from gpuforge import spec_types as s
 from gpuforge.errors import Problem
 from gpuforge.spec_yaml import Document, Path
 

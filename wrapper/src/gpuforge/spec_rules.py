@@ -13,8 +13,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from gpuforge.spec import RELEASES
 from gpuforge.spec_expect import EXPECT
+from gpuforge.spec_types import RELEASES
 
 Path = tuple[str | int, ...]
 

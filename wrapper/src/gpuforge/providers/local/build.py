@@ -12,9 +12,9 @@ from typing import Any, Final
 from gpuforge.collection import Collection
 from gpuforge.errors import GpuforgeError, Refused
 from gpuforge.manifest import ImageRecord, source_date_epoch, timestamp
-from gpuforge.provision import run_job
 from gpuforge.providers.local import base_tree
 from gpuforge.providers.local.store import Entry, Store
+from gpuforge.provision import run_job
 from gpuforge.report import Reporter
 from gpuforge.spec import Spec
 
