@@ -36,7 +36,8 @@ EPOCH = "1767225600"  # 2026-01-01T00:00:00Z, any constant will do
 
 
 def gpuforge(arguments: Sequence[str], work: Path, **env: str) -> tuple[float, dict[str, Any]]:
-    """Run ``gpuforge ARGUMENTS --json``; wall seconds and the result. Progress goes to a log beside the work directory."""
+    """Run ``gpuforge ARGUMENTS --json``; wall seconds and the result. Progress goes to a log beside the work
+    directory."""
     start = time.monotonic()
     with (work.parent / f"{work.name}.log").open("ab") as log:
         done = subprocess.run(
@@ -71,7 +72,8 @@ def times(folder: Path, spec: Path) -> None:
             ["bake", "seconds", "share of cold", "baked", "cached"],
             [
                 ["from nothing", f"{cold:.1f}", "1", ", ".join(first["baked"]), ""],
-                [f"again ({same})", f"{again:.1f}", f"{again / cold:.3f}", ", ".join(second["baked"]) or "nothing", "all"],
+                [f"again ({same})", f"{again:.1f}", f"{again / cold:.3f}", ", ".join(second["baked"]) or "nothing",
+                 "all"],
                 ["vm.swappiness changed", f"{changed:.1f}", f"{changed / cold:.3f}", ", ".join(third["baked"]),
                  ", ".join(third["cached"])],
             ],
@@ -158,9 +160,16 @@ def quick_help(rounds: int) -> None:
     seconds = []
     for _ in range(rounds):
         start = time.monotonic()
-        subprocess.run([str(Path(sys.executable).with_name("gpuforge")), "--help"], stdout=subprocess.DEVNULL, check=True)
+        subprocess.run(
+            [str(Path(sys.executable).with_name("gpuforge")), "--help"], stdout=subprocess.DEVNULL, check=True
+        )
         seconds.append(time.monotonic() - start)
-    print(markdown(["gpuforge --help", "seconds"], [["median", f"{statistics.median(seconds):.3f}"], ["worst", f"{max(seconds):.3f}"]]))
+    print(
+        markdown(
+            ["gpuforge --help", "seconds"],
+            [["median", f"{statistics.median(seconds):.3f}"], ["worst", f"{max(seconds):.3f}"]],
+        )
+    )
 
 
 def main() -> None:

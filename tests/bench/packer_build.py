@@ -23,6 +23,7 @@ class Build:
 
 def template(image: Path, folder: Path, packages: Sequence[str], keys: seed.Seed) -> dict[str, object]:
     """The build: boot a copy of *image* with a NoCloud seed, install *packages*, write a compressed qcow2."""
+    install = "apt-get install -y --no-install-recommends"
     return {
         "builders": [
             {
@@ -59,7 +60,7 @@ def template(image: Path, folder: Path, packages: Sequence[str], keys: seed.Seed
                 "type": "shell",
                 "inline": [
                     "cloud-init status --wait",
-                    f"sudo DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends {' '.join(packages)}",
+                    f"sudo DEBIAN_FRONTEND=noninteractive {install} {' '.join(packages)}",
                 ],
             }
         ],
@@ -71,7 +72,12 @@ def build(image: Path, folder: Path, packages: Sequence[str]) -> Build:
     folder.mkdir(parents=True)
     keys = seed.make_seed(folder, f"packer-{folder.name}")
     (folder / "build.json").write_text(json.dumps(template(image, folder, packages, keys), indent=2))
-    env = {**os.environ, "PACKER_CACHE_DIR": str(folder / "cache"), "CHECKPOINT_DISABLE": "1", "PACKER_CONFIG_DIR": str(folder)}
+    env = {
+        **os.environ,
+        "PACKER_CACHE_DIR": str(folder / "cache"),
+        "CHECKPOINT_DISABLE": "1",
+        "PACKER_CONFIG_DIR": str(folder),
+    }
     start = time.monotonic()
     with (folder / "log").open("wb") as log:
         subprocess.run(

@@ -19,9 +19,7 @@ from pathlib import Path
 from tests.bench.table import markdown
 
 # Why a file may differ between two bakes of the same inputs. What no pattern covers is printed as unexplained.
-REASONS: tuple[tuple[str, str], ...] = (
-    ("/etc/gpuforge/*", "holds the seconds that each layer took"),
-)
+REASONS: tuple[tuple[str, str], ...] = (("/etc/gpuforge/*", "holds the seconds that each layer took"),)
 
 
 def listing(root: Path) -> dict[str, str]:
@@ -33,7 +31,7 @@ def listing(root: Path) -> dict[str, str]:
             info = path.lstat()
             content = ""
             if stat.S_ISLNK(info.st_mode):
-                content = os.readlink(path)
+                content = str(path.readlink())
             elif stat.S_ISREG(info.st_mode):
                 with path.open("rb") as handle:
                     content = hashlib.file_digest(handle, "sha256").hexdigest()
@@ -73,7 +71,9 @@ def report(one: Sequence[Path], two: Sequence[Path]) -> str:
     rows = []
     for path in sorted(first.keys() | second.keys()):
         if first.get(path) != second.get(path):
-            how = "only in the first" if path not in second else "only in the second" if path not in first else "differs"
+            how = (
+                "only in the first" if path not in second else "only in the second" if path not in first else "differs"
+            )
             rows.append([f"`{path}`", how, _reason(path)])
     head = f"{len(rows)} of {len(first)} entries differ"
     return f"{head}\n\n{markdown(['entry', 'how', 'why'], rows)}" if rows else head

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+
 from tests.image.small_collection import write_collection
 from tests.image.workshop import GPUFORGE, Workshop, share_base
 
@@ -20,7 +21,9 @@ def _able() -> None:
     """Say aloud what this tier cannot run without."""
     if os.geteuid() != 0:
         pytest.skip("NOT RUN: baking needs root", allow_module_level=False)
-    if missing := [tool for tool in ("mmdebstrap", "qemu-img", "mkfs.ext4", "sfdisk", "mcopy") if shutil.which(tool) is None]:
+    if missing := [
+        tool for tool in ("mmdebstrap", "qemu-img", "mkfs.ext4", "sfdisk", "mcopy") if shutil.which(tool) is None
+    ]:
         pytest.skip(f"NOT RUN: not on this machine: {', '.join(missing)}")
 
 

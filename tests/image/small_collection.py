@@ -22,7 +22,10 @@ def write_collection(root: Path, roles: Mapping[str, str]) -> Path:
         "playbooks/seal.yml": _SEAL,
     }
     # One file a role: the phase that a bake asks for first.
-    for name, tasks in {**roles, "image_seal": "- ansible.builtin.file: {path: /sealed, state: touch, mode: '0644'}\n"}.items():
+    for name, tasks in {
+        **roles,
+        "image_seal": "- ansible.builtin.file: {path: /sealed, state: touch, mode: '0644'}\n",
+    }.items():
         files[f"roles/{name}/tasks/main.yml"] = (
             f"- name: Install\n  ansible.builtin.import_tasks: install.yml\n  tags: [{name}_install]\n"
         )

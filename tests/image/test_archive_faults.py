@@ -12,11 +12,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from tests.image.small_collection import write_file
-from tests.image.workshop import Workshop
 
 from gpuforge.providers.local import base_tree
 from gpuforge.spec import Base
+from tests.image.small_collection import write_file
+from tests.image.workshop import Workshop
 
 MakeWorkshop = Callable[..., Workshop]
 Answer = Callable[[str], bytes | None]
@@ -58,7 +58,8 @@ def _package(folder: Path) -> bytes:
     control = folder / "root/DEBIAN/control"
     control.parent.mkdir(parents=True)
     control.write_text(
-        "Package: gpuforge-probe\nVersion: 1.0\nArchitecture: all\nMaintainer: tests <tests@localhost>\nDescription: probe\n"
+        "Package: gpuforge-probe\nVersion: 1.0\nArchitecture: all\nMaintainer: tests <tests@localhost>\n"
+        "Description: probe\n"
     )
     subprocess.run(["dpkg-deb", "--build", "--root-owner-group", folder / "root", folder / "probe.deb"], check=True)
     return (folder / "probe.deb").read_bytes()
@@ -75,12 +76,15 @@ def _archive(deb: bytes, listed: bytes) -> dict[str, bytes]:
 
 def _install_from(url: str) -> str:
     return (
-        write_file("/etc/apt/sources.list.d/probe.list", f"deb [trusted=yes] {url}/ ./") + "- name: Ensure the probe is installed\n"
+        write_file("/etc/apt/sources.list.d/probe.list", f"deb [trusted=yes] {url}/ ./")
+        + "- name: Ensure the probe is installed\n"
         "  ansible.builtin.apt: {name: gpuforge-probe, update_cache: true}\n"
     )
 
 
-def test_a_package_whose_hash_does_not_match(workshop: MakeWorkshop, serve: Callable[[Answer], str], tmp_path: Path) -> None:
+def test_a_package_whose_hash_does_not_match(
+    workshop: MakeWorkshop, serve: Callable[[Answer], str], tmp_path: Path
+) -> None:
     deb = _package(tmp_path)
     files = _archive(deb, listed=deb + b"other")
     shop = workshop({"whole": write_file("/etc/whole", "1"), "probe": _install_from(serve(files.get))})
@@ -130,7 +134,9 @@ def test_a_mirror_that_changes_a_package_of_the_base(
     def answer(path: str) -> bytes | None:
         prefix = next(prefix for prefix in origins if path.startswith(prefix))
         try:
-            with urllib.request.urlopen(f"{origins[prefix].rstrip('/')}/{path.removeprefix(prefix)}", timeout=60) as reply:
+            with urllib.request.urlopen(
+                f"{origins[prefix].rstrip('/')}/{path.removeprefix(prefix)}", timeout=60
+            ) as reply:
                 body: bytes = reply.read()
         except OSError:
             return None

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from tests.image.small_collection import command, write_collection, write_file
 from tests.image.workshop import Workshop
 
@@ -93,7 +94,13 @@ def test_a_failed_task_fails_the_layer_with_its_output(workshop: MakeWorkshop) -
     assert "ls: cannot access '/nowhere'" in done.stderr
     assert "broken" in done.stderr
     assert shop.leftovers() == []
-    assert shop.plan() == {"debian bookworm": "cached", "whole": "cached", "broken": "bake", "image_seal": "bake", "small": "bake"}
+    assert shop.plan() == {
+        "debian bookworm": "cached",
+        "whole": "cached",
+        "broken": "bake",
+        "image_seal": "bake",
+        "small": "bake",
+    }
 
 
 def test_a_role_that_is_edited_while_it_is_applied_is_not_kept(workshop: MakeWorkshop) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from tests.image.small_collection import write_file
 from tests.image.workshop import GPUFORGE, Workshop
 

@@ -25,7 +25,12 @@ class Workshop:
     env: Mapping[str, str] = field(default_factory=dict)
 
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "GPUFORGE_COLLECTION": str(self.collection), "GPUFORGE_WORK_DIR": str(self.work), **self.env}
+        return {
+            **os.environ,
+            "GPUFORGE_COLLECTION": str(self.collection),
+            "GPUFORGE_WORK_DIR": str(self.work),
+            **self.env,
+        }
 
     def start(self, *arguments: str, prefix: tuple[str, ...] = ()) -> subprocess.Popen[str]:
         """Start ``gpuforge ARGUMENTS`` in a process group of its own."""
@@ -59,12 +64,17 @@ class Workshop:
         return {item["name"]: item["state"] for item in (plan["base"], *plan["layers"], plan["image"])}
 
     def leftovers(self) -> list[str]:
-        """What must not be there after a bake has ended: scratch folders, mounts and processes of this work directory."""
+        """What must not be there after a bake has ended: scratch folders, mounts and processes of this work
+        directory."""
         found = [str(path) for path in (self.work / "tmp").iterdir()]
         name = self.work.name.replace(" ", "\\040")
         for status in Path("/proc").glob("[0-9]*/mounts"):
             try:
-                found += [f"{status.parent}: {line}" for line in status.read_text().splitlines() if name in line and "overlay" in line]
+                found += [
+                    f"{status.parent}: {line}"
+                    for line in status.read_text().splitlines()
+                    if name in line and "overlay" in line
+                ]
             except OSError:
                 continue  # it ended while we looked
         for status in Path("/proc").glob("[0-9]*/cmdline"):
@@ -80,5 +90,7 @@ class Workshop:
 def share_base(source: Path, target: Path) -> None:
     """Give the work directory *target* the bases of *source*, without copying their bytes where links can do."""
     target.mkdir(parents=True)
-    same = os.stat(source).st_dev == os.stat(target).st_dev
-    subprocess.run(["cp", "-a", "--reflink=auto", *(["--link"] if same else []), str(source / "bases"), str(target)], check=True)
+    same = source.stat().st_dev == target.stat().st_dev
+    subprocess.run(
+        ["cp", "-a", "--reflink=auto", *(["--link"] if same else []), str(source / "bases"), str(target)], check=True
+    )

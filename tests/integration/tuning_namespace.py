@@ -1,8 +1,8 @@
 """Run the tuning on the real kernel without touching this machine's values.
 
 Started as ``unshare --mount --net --propagation private python tuning_namespace.py``: the network namespace has values
-of its own below ``net``; all else below /proc/sys is mounted read-only over itself, so that the kernel refuses a mistake
-made here. Steps come as JSON on standard input, one result a step goes out.
+of its own below ``net``; all else below /proc/sys is mounted read-only over itself, so that the kernel refuses a
+mistake made here. Steps come as JSON on standard input, one result a step goes out.
 """
 
 from __future__ import annotations

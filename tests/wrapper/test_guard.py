@@ -19,17 +19,17 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="NOT RUN: namespaces n
 MARK = "271828"  # seconds that a stray sleep would sleep: the name by which it is found
 
 # What a user of the guard does, as a process of its own that can be killed.
-_USER = """
+_USER = f"""
 import os, sys
 from pathlib import Path
 from gpuforge.guard import GuardedProcess
 scratch = Path(sys.argv[1])
-script = "mount -t tmpfs guardtest /mnt; touch $0/half; echo up; sleep {mark} & sleep {mark}"
+script = "mount -t tmpfs guardtest /mnt; touch $0/half; echo up; sleep {MARK} & sleep {MARK}"
 with GuardedProcess(["sh", "-c", script, str(scratch)], cwd=scratch, env=dict(os.environ), log=scratch / "log",
                     scratch=scratch) as job:
     for line in job.lines():
         print(line, job.pid, flush=True)
-""".format(mark=MARK)
+"""
 
 
 def _sleepers() -> list[str]:

@@ -34,7 +34,9 @@ FILES: Mapping[str, str] = {
     "roles/low/README.md": "low\n",
     "roles/optional/tasks/main.yml": "[]\n",
     "roles/high/tasks/main.yml": "[]\n",
-    "roles/high/meta/argument_specs.yml": "argument_specs: {main: {options: {high_color: {type: str, default: red}}}}\n",
+    "roles/high/meta/argument_specs.yml": (
+        "argument_specs: {main: {options: {high_color: {type: str, default: red}}}}\n"
+    ),
     "roles/image_seal/tasks/main.yml": "[]\n",
     "plugins/modules/probe.py": "from ansible_collections.gpuforge.node.plugins.module_utils._core import go\n",
     "plugins/modules/other.py": "from ansible_collections.gpuforge.node.plugins.module_utils import _aside\n",

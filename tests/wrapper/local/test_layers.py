@@ -20,7 +20,10 @@ def test_a_role_without_a_tag_of_its_name_is_refused(collection: Collection) -> 
 
 
 def test_plugins_are_found_through_their_imports(collection: Collection) -> None:
-    found = {path.relative_to(collection.root / "plugins").as_posix() for path in plugin_closure(collection, ["gpuforge.node.probe:"])}
+    found = {
+        path.relative_to(collection.root / "plugins").as_posix()
+        for path in plugin_closure(collection, ["gpuforge.node.probe:"])
+    }
     assert found == {
         "modules/probe.py", "module_utils/_core.py", "module_utils/_deep.py",
         "module_utils/_data/__init__.py", "module_utils/_data/table.py",

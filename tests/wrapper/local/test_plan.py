@@ -40,7 +40,11 @@ def test_planning_creates_nothing(tmp_path: Path, collection: Collection, spec: 
     plan = make_plan(spec(), work_dir=tmp_path / "none", collection=collection)
     assert not (tmp_path / "none").exists()
     assert (plan.base.state, plan.base.reason, plan.base.digest) == ("bake", "not in the store", None)
-    assert [(item.name, item.state) for item in plan.layers] == [("low", "bake"), ("high", "bake"), ("image_seal", "bake")]
+    assert [(item.name, item.state) for item in plan.layers] == [
+        ("low", "bake"),
+        ("high", "bake"),
+        ("image_seal", "bake"),
+    ]
     assert "known once the base is made" in plan.layers[0].reason
 
 
@@ -84,7 +88,9 @@ def test_a_damaged_base_is_planned_anew(store: Store, collection: Collection, sp
     assert plan.base.reason.startswith("damaged in the store")
 
 
-def test_only_layers_from_the_changed_one_on_get_new_digests(store: Store, collection: Collection, spec: MakeSpec) -> None:
+def test_only_layers_from_the_changed_one_on_get_new_digests(
+    store: Store, collection: Collection, spec: MakeSpec
+) -> None:
     _admit_base(store, spec())
     before = make_plan(spec(), work_dir=store.root, collection=collection).layers
     after = make_plan(spec(vars={"high_color": "blue"}), work_dir=store.root, collection=collection).layers
@@ -114,23 +120,31 @@ def test_every_refusal_comes_at_once(tmp_path: Path, collection: Collection, spe
     assert len(found) == 7
 
 
-def test_the_stack_is_checked_against_the_driver_role(tmp_path: Path, repo_collection: Collection, spec: MakeSpec) -> None:
+def test_the_stack_is_checked_against_the_driver_role(
+    tmp_path: Path, repo_collection: Collection, spec: MakeSpec
+) -> None:
     found = dict(_refusals(repo_collection, tmp_path, spec(stack={"source": "nvidia", "driver": "595.91.07"})))
     assert "must be one of: distribution, got: nvidia" in found["stack.source"]
 
 
-def test_stack_and_variable_that_say_the_same_are_refused(tmp_path: Path, repo_collection: Collection, spec: MakeSpec) -> None:
+def test_stack_and_variable_that_say_the_same_are_refused(
+    tmp_path: Path, repo_collection: Collection, spec: MakeSpec
+) -> None:
     twice = spec(stack={"source": "distribution"}, vars={"nvidia_driver_source": "distribution"})
     found = dict(_refusals(repo_collection, tmp_path, twice))
     assert "the stack section sets this too" in found["vars.nvidia_driver_source"]
 
 
 def test_another_provider_is_refused(tmp_path: Path, collection: Collection, spec: MakeSpec) -> None:
-    cloud = spec(provider="gcp", base={"family": "debian-12", "project": "debian-cloud"}, gcp={"project": "p", "zone": "z"})
+    cloud = spec(
+        provider="gcp", base={"family": "debian-12", "project": "debian-cloud"}, gcp={"project": "p", "zone": "z"}
+    )
     assert [where for where, _ in _refusals(collection, tmp_path, cloud)] == ["provider"]
 
 
-@pytest.mark.parametrize(("release", "kernel"), [("bookworm", "cloud"), ("trixie", "generic"), ("jammy", "cloud"), ("noble", "cloud")])
+@pytest.mark.parametrize(
+    ("release", "kernel"), [("bookworm", "cloud"), ("trixie", "generic"), ("jammy", "cloud"), ("noble", "cloud")]
+)
 def test_every_base_of_the_data_has_a_recipe(spec: MakeSpec, release: str, kernel: str) -> None:
     distribution = "debian" if release in ("bookworm", "trixie") else "ubuntu"
     recipe = base_tree.recipe(spec(base={"distribution": distribution, "release": release, "kernel": kernel}).base)
@@ -147,7 +161,14 @@ def test_an_archive_that_does_not_answer_is_refused_with_its_address(spec: MakeS
 
 
 def test_a_missing_keyring_is_refused_with_its_package(spec: MakeSpec) -> None:
-    base = spec(base={"distribution": "ubuntu", "release": "noble", "mirror": "http://127.0.0.1:9/", "security_mirror": "http://127.0.0.1:9/"}).base
+    base = spec(
+        base={
+            "distribution": "ubuntu",
+            "release": "noble",
+            "mirror": "http://127.0.0.1:9/",
+            "security_mirror": "http://127.0.0.1:9/",
+        }
+    ).base
     recipe = base_tree.recipe(base)
     if Path(recipe.keyring).exists():
         pytest.skip("NOT RUN: the keyring of Ubuntu is on this machine")

@@ -129,7 +129,12 @@ def test_an_impossible_work_directory_is_refused(tmp_path: Path) -> None:
 
 def _image(store: Store, image_id: str, digest: str) -> ImageRecord:
     record = ImageRecord(
-        image_id, "try", digest, "2026-11-22T10:00:00Z", layers=(DIGEST,), artifacts=(Artifact("raw", "disk.raw", 3, "00"),)
+        image_id,
+        "try",
+        digest,
+        "2026-11-22T10:00:00Z",
+        layers=(DIGEST,),
+        artifacts=(Artifact("raw", "disk.raw", 3, "00"),),
     )
     folder = store.root / "images" / image_id
     folder.mkdir()

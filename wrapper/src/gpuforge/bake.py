@@ -35,7 +35,8 @@ _GONE: Final = re.compile(r"404 +Not Found|Failed to fetch \S+\.deb")
 
 @dataclass(frozen=True, slots=True)
 class BakeResult:
-    """What a bake made: the image and its state, what was baked now, what was there already, and the time it all took."""
+    """What a bake made: the image and its state, what was baked now, what was there already, and the time it all
+    took."""
 
     image_id: str
     path: Path
@@ -223,7 +224,12 @@ def check_image(record: ImageRecord, store: Store, reporter: Reporter, how: Veri
     with store.run() as scratch:
         results = [
             boot.verify_image(
-                folder, firmware=firmware, scratch=scratch, emit=reporter.emit, expect=how.expect, timeout_s=how.timeout_s
+                folder,
+                firmware=firmware,
+                scratch=scratch,
+                emit=reporter.emit,
+                expect=how.expect,
+                timeout_s=how.timeout_s,
             )
             for firmware in how.firmware
         ]

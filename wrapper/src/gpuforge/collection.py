@@ -1,4 +1,4 @@
-"""Where the Ansible collection ``gpuforge.node`` lies: the wrapper knows it only by its playbooks, roles and plugins."""
+"""Where the Ansible collection ``gpuforge.node`` lies: the wrapper knows only its playbooks, roles and plugins."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Collection:
 
 
 def candidates() -> list[Path]:
-    """Where the collection may be, in the order of looking: where the user says, round this file, where Ansible looks."""
+    """Where the collection may be, in this order: where the user says, round this file, where Ansible looks."""
     if chosen := os.environ.get("GPUFORGE_COLLECTION"):
         return [Path(chosen)]
     checkout = Path(__file__).resolve().parents[3]
@@ -52,5 +52,5 @@ def find_collection() -> Collection:
             return Collection(path.resolve())
     raise Refused(
         f"the collection gpuforge.node is in none of {', '.join(map(str, tried))}",
-        hint="run gpuforge from a checkout, install the collection with ansible-galaxy, or set GPUFORGE_COLLECTION to its folder",
+        hint="run gpuforge from a checkout, install the collection, or set GPUFORGE_COLLECTION to its folder",
     )

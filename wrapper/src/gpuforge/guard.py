@@ -4,12 +4,13 @@ Three processes in a row::
 
     gpuforge ──pipe──> keeper ──> setpriv ─> unshare ──> the job (pid 1 of its own namespace)
 
-The job runs in a private mount and pid namespace, so its mounts are invisible outside and its processes end with it. The
-keeper holds the read end of a pipe whose only writer is gpuforge: when gpuforge dies, however it dies, the pipe closes and
-the keeper kills the namespace and removes the scratch folder. If the keeper itself is killed, the parent-death signal that
-``setpriv`` sets does the killing; the scratch folder is then left for the next bake's sweep.
+The job runs in a private mount and pid namespace, so its mounts are invisible outside and its processes end with it.
+The keeper holds the read end of a pipe whose only writer is gpuforge: when gpuforge dies, however it dies, the pipe
+closes and the keeper kills the namespace and removes the scratch folder. If the keeper itself is killed, the
+parent-death signal that ``setpriv`` sets does the killing; the scratch folder is then left for the next bake's sweep.
 
-The keeper is this very file run as a script: it imports the standard library only, so that it starts in a few milliseconds.
+The keeper is this very file run as a script: it imports the standard library only, so that it starts in a few
+milliseconds.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ from typing import NoReturn
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 _SWEEP_SECONDS = 30.0  # how long the keeper tries to empty the scratch folder
 
-# Namespaces of a job. --kill-child makes the death of `unshare` the death of pid 1, and so of everything in the namespace.
+# Namespaces of a job. --kill-child makes the death of `unshare` the death of pid 1, and so of everything in the
+# namespace.
 _NAMESPACES = ("--mount", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc", "--propagation", "private")
 TOOLS = ("setpriv", "unshare")  # programs of the host that the guard needs
 
@@ -46,7 +48,9 @@ def job_argv(argv: Sequence[str]) -> list[str]:
 class GuardedProcess:
     """A job under its keeper, seen from gpuforge. Use it as a context manager: leaving the block ends the job."""
 
-    def __init__(self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path, scratch: Path | None) -> None:
+    def __init__(
+        self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path, scratch: Path | None
+    ) -> None:
         keeper = [sys.executable, "-I", "-S", str(Path(__file__).resolve())]
         if scratch is not None:
             keeper += ["--scratch", str(scratch)]
@@ -109,8 +113,8 @@ def run_guarded(
 ) -> int:
     """Run *argv* under a keeper and return its exit status.
 
-    *log* receives standard error; *on_line* each line of standard output. *scratch* is removed by the keeper if gpuforge dies
-    or leaves early, and is left alone when the job ends by itself.
+    *log* receives standard error; *on_line* each line of standard output. *scratch* is removed by the keeper if
+    gpuforge dies or leaves early, and is left alone when the job ends by itself.
     """
     with GuardedProcess(argv, cwd=cwd, env=env, log=log, scratch=scratch) as job:
         for line in job.lines():
@@ -118,11 +122,12 @@ def run_guarded(
         return job.wait()
 
 
-# --- the keeper's own side ------------------------------------------------------------------------------------------------
+# --- the keeper's own side ------------------------------------------------------------
 
 
 def _reap_all() -> None:
-    """Wait until no child is left. As a subreaper the keeper also inherits the namespace's pid 1: after this all are dead."""
+    """Wait until no child is left. As a subreaper the keeper also inherits the namespace's pid 1: after this all are
+    dead."""
     with contextlib.suppress(ChildProcessError):
         while True:
             os.wait()

@@ -1,8 +1,8 @@
 """Which layers there are, in which order, and what each one depends on.
 
-``playbooks/site.yml`` owns the order. A layer's digest covers everything that can change its result: the digest below it, the
-files of its role, of the roles that one depends on and of every plugin they use, the values of the variables that it reads,
-and the version of ansible-core that applies it.
+``playbooks/site.yml`` owns the order. A layer's digest covers everything that can change its result: the digest below
+it, the files of its role, of the roles that one depends on and of every plugin they use, the values of the variables
+that it reads, and the version of ansible-core that applies it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ _PREFIX: Final = "gpuforge.node."
 _CONDITION: Final = re.compile(r"\benable_[a-z_]+\b")
 _PLUGIN: Final = re.compile(r"\bgpuforge\.node\.([a-z_]+)\b")
 _PACKAGE: Final = "ansible_collections.gpuforge.node.plugins."
-# What the on-node program is built from: its builder packs all cores, so a role that installs it depends on all of them.
+# What the on-node program is built from: its builder packs all cores, so a role that installs it depends on all of
+# them.
 _BUILDER: Final = "plugin_utils/_zipapp.py"
 SEAL: Final = "image_seal"
 
@@ -124,10 +125,14 @@ def plugin_closure(collection: Collection, texts: Iterable[str]) -> list[Path]:
 def role_digest(collection: Collection, role: str) -> str:
     """Digest over the files of *role*, of its dependencies and of the plugins that they use."""
     files = [path for name in role_closure(collection, role) for path in _files(collection.role(name))]
-    texts = [path.read_text(encoding="utf-8", errors="replace") for path in files if path.suffix in {".yml", ".yaml", ".j2"}]
+    texts = [
+        path.read_text(encoding="utf-8", errors="replace") for path in files if path.suffix in {".yml", ".yaml", ".j2"}
+    ]
     files += plugin_closure(collection, texts)
     return sha256(
-        canonical([(path.relative_to(collection.root).as_posix(), sha256(path.read_bytes())) for path in sorted(set(files))])
+        canonical(
+            [(path.relative_to(collection.root).as_posix(), sha256(path.read_bytes())) for path in sorted(set(files))]
+        )
     )
 
 

@@ -33,8 +33,8 @@ _IMAGE_VERSION: Final = 1  # of how a tree becomes a disk; raising it assembles 
 
 @dataclass(frozen=True, slots=True)
 class PlanItem:
-    """The base, a layer or the image. ``digest`` is None while it depends on a package index not fetched yet; ``bytes`` and
-    ``seconds`` are those of the cached one."""
+    """The base, a layer or the image. ``digest`` is None while it depends on a package index not fetched yet;
+    ``bytes`` and ``seconds`` are those of the cached one."""
 
     name: str
     kind: Literal["base", "layer", "image"]
@@ -71,7 +71,8 @@ class Plan:
 
 
 def enabled_layers(spec: Spec, layers: Iterable[Layer]) -> list[str]:
-    """The layers that *spec* asks for, in order: those that are always on unless it says no, the others if it says yes."""
+    """The layers that *spec* asks for, in order: those that are always on unless it says no, the others if it says
+    yes."""
     wanted = [layer.name for layer in layers if spec.layers.get(layer.name, not layer.condition)]
     return [*wanted, SEAL]
 
@@ -114,7 +115,9 @@ def _check_variables(spec: Spec, collection: Collection, roles: Iterable[str]) -
     }
     given = {**{name: (f"vars.{name}", value) for name, value in spec.vars.items()}, **stack_variables(spec, roles)}
     if clash := sorted(set(stack_variables(spec, roles)) & set(spec.vars)):
-        yield Problem(f"vars.{clash[0]}", "the stack section sets this too", "one place only may decide", "remove one of the two")
+        yield Problem(
+            f"vars.{clash[0]}", "the stack section sets this too", "one place only may decide", "remove one of the two"
+        )
     for name, (where, value) in given.items():
         if name not in owner:
             hint = _closest(name, owner) or "gpuforge knows the variables that the roles' argument specs name"
@@ -123,7 +126,9 @@ def _check_variables(spec: Spec, collection: Collection, roles: Iterable[str]) -
         option = dict(role_options(collection, owner[name])[name])
         checked = ArgumentSpecValidator({name: option}).validate({name: value})
         for message in checked.error_messages:
-            yield Problem(where, message, f"the argument spec of the role {owner[name]}", str(option.get("description", ""))[:160])
+            yield Problem(
+                where, message, f"the argument spec of the role {owner[name]}", str(option.get("description", ""))[:160]
+            )
 
 
 def refusals(spec: Spec, collection: Collection) -> tuple[Problem, ...]:
@@ -132,17 +137,24 @@ def refusals(spec: Spec, collection: Collection) -> tuple[Problem, ...]:
     problems = [*_check_layers(spec, layers), *_check_variables(spec, collection, enabled_layers(spec, layers))]
     if spec.provider != "local":
         problems.append(
-            Problem("provider", f"this version bakes with the local provider only, not {spec.provider}", hint="provider: local")
+            Problem(
+                "provider",
+                f"this version bakes with the local provider only, not {spec.provider}",
+                hint="provider: local",
+            )
         )
     elif spec.base.image:
         problems.append(
-            Problem("base.image", "this version makes bases from a distribution's archive only", hint="base.distribution")
+            Problem(
+                "base.image", "this version makes bases from a distribution's archive only", hint="base.distribution"
+            )
         )
     return tuple(problems)
 
 
 def image_digest(spec: Spec, top: str) -> str:
-    """The digest of the image of *spec* whose sealed tree is *top*: what is done after boot verification is no part of it."""
+    """The digest of the image of *spec* whose sealed tree is *top*: what is done after boot verification is no part
+    of it."""
     described = {key: value for key, value in spec.to_dict().items() if key != "verify"}
     return sha256(canonical([_IMAGE_VERSION, top, described]))
 
@@ -156,7 +168,9 @@ def _item(store: Store, kind: Literal["base", "layer"], name: str, digest: str) 
     return PlanItem(name, kind, digest, "bake", "not in the store")
 
 
-def plan_layers(spec: Spec, collection: Collection, store: Store, base: str | None, variables: Mapping[str, Any]) -> tuple[PlanItem, ...]:
+def plan_layers(
+    spec: Spec, collection: Collection, store: Store, base: str | None, variables: Mapping[str, Any]
+) -> tuple[PlanItem, ...]:
     """The layers of *spec* on the base with the digest *base*."""
     items = []
     below = base
@@ -185,11 +199,18 @@ def plan_image(spec: Spec, store: Store, layers: tuple[PlanItem, ...]) -> PlanIt
 
 
 def make_plan(spec: Spec, *, work_dir: Path, refresh: bool = False, collection: Collection | None = None) -> Plan:
-    """Plan a bake of *spec* with the store in *work_dir*. Raises Refused or StoreError where it cannot even be looked at."""
+    """Plan a bake of *spec* with the store in *work_dir*. Raises Refused or StoreError where it cannot even be looked
+    at."""
     collection = collection or find_collection()
     store = Store(work_dir)
     refused = refusals(spec, collection)
-    variables = {**spec.vars, **{name: value for name, (_, value) in stack_variables(spec, enabled_layers(spec, site_layers(collection))).items()}}
+    variables = {
+        **spec.vars,
+        **{
+            name: value
+            for name, (_, value) in stack_variables(spec, enabled_layers(spec, site_layers(collection))).items()
+        },
+    }
     if refused:
         nothing = PlanItem("", "base", None, "unknown", "refused")
         return Plan(spec, nothing, (), replace(nothing, kind="image"), refused, (), variables)

@@ -1,8 +1,8 @@
 """Jobs: the privileged work of a bake, each in a guarded child of its own.
 
 A job is a frozen description, sent as JSON; its worker (a module of the provider) runs in private mount
-and pid namespaces with an environment that names every variable it may see, and answers with events, then a result or an
-error, one JSON object a line.
+and pid namespaces with an environment that names every variable it may see, and answers with events, then a result or
+an error, one JSON object a line.
 """
 
 from __future__ import annotations
@@ -83,7 +83,9 @@ def run_job(
     if status != 0 or result is None:
         tail = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES:] if log.exists() else []
         raise GpuforgeError(
-            "\n  | ".join([f"the worker ended with status {status} without an answer", *tail]), doing=doing, exit_code=4,
+            "\n  | ".join([f"the worker ended with status {status} without an answer", *tail]),
+            doing=doing,
+            exit_code=4,
             hint="" if tail else "it printed nothing: the kernel may have killed it for want of memory, see dmesg",
         )  # fmt: skip
     return result

@@ -17,6 +17,7 @@ from gpuforge.spec_types import RELEASES, Base, Disk, Provider, Spec, Stack, Ver
 
 __all__ = ["RELEASES", "Base", "Disk", "Provider", "Spec", "Stack", "Verify", "load_spec", "parse_spec"]
 
+
 def load_spec(path: Path, *, provider: str | None = None) -> Spec:
     """Read an image spec.
 

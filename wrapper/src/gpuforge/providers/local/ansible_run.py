@@ -130,4 +130,9 @@ def apply_playbook(
         if listener.failure is not None:
             raise listener.failure
         printed = [*run.stdout.read().splitlines(), *run.stderr.read().splitlines()]
-        raise TaskFailed(f"ansible-playbook ended with status {run.rc}", layer=layer, task="ansible-playbook", output=printed[-_LINES:])
+        raise TaskFailed(
+            f"ansible-playbook ended with status {run.rc}",
+            layer=layer,
+            task="ansible-playbook",
+            output=printed[-_LINES:],
+        )

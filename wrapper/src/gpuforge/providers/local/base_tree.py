@@ -1,7 +1,7 @@
 """Bases: a distribution's root file system with a kernel and what it takes to boot, made by mmdebstrap.
 
-A base keeps the package index that it was made with, and every layer on it uses that index: layers baked days apart on the same
-base stand on the same archive. The base's key says what was asked for, its digest also what the archive held.
+A base keeps the package index that it was made with, and every layer on it uses that index: layers baked days apart on
+the same base stand on the same archive. The base's key says what was asked for, its digest also what the archive held.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def archive_problems(wanted: Recipe) -> list[Problem]:
                     "base.mirror",
                     f"{target} cannot be reached: {reason}",
                     f"the base {wanted.distribution} {wanted.release} is made from it",
-                    "check the network and the proxy settings, or name a mirror with base.mirror and base.security_mirror",
+                    "check the network and the proxy, or name a mirror with base.mirror and base.security_mirror",
                 )
             )
     return problems
@@ -112,7 +112,9 @@ def archive_problems(wanted: Recipe) -> list[Problem]:
 
 # Downloaded packages are kept for the next base. The hooks are constants; the folder comes by the environment.
 ARCHIVES: Final = "GPUFORGE_ARCHIVES"
-_MOUNT_ARCHIVES: Final = f'mkdir -p "$1/var/cache/apt/archives" && mount --bind "${ARCHIVES}" "$1/var/cache/apt/archives"'
+_MOUNT_ARCHIVES: Final = (
+    f'mkdir -p "$1/var/cache/apt/archives" && mount --bind "${ARCHIVES}" "$1/var/cache/apt/archives"'
+)
 _UNMOUNT_ARCHIVES: Final = 'umount "$1/var/cache/apt/archives"'
 
 
@@ -150,7 +152,11 @@ class CurrentBase:
 
 def current_base(store: Store, wanted: Recipe, max_age_days: int, *, refresh: bool) -> CurrentBase | None:
     """The base to build on, or None where the store has none for *wanted*."""
-    found = [(record["created"], digest) for digest, record in store.entries("base") if record["meta"].get("key") == wanted.key]
+    found = [
+        (record["created"], digest)
+        for digest, record in store.entries("base")
+        if record["meta"].get("key") == wanted.key
+    ]
     if not found:
         return None
     created, digest = max(found)
@@ -158,7 +164,9 @@ def current_base(store: Store, wanted: Recipe, max_age_days: int, *, refresh: bo
     if refresh:
         return CurrentBase(digest, "asked to refresh the package index")
     if age > max_age_days:
-        return CurrentBase(digest, f"its package index is {age:.1f} days old, more than base.max_age_days={max_age_days}")
+        return CurrentBase(
+            digest, f"its package index is {age:.1f} days old, more than base.max_age_days={max_age_days}"
+        )
     return CurrentBase(digest, "")
 
 
@@ -166,5 +174,3 @@ def epoch() -> int | None:
     """SOURCE_DATE_EPOCH in seconds, where it is set."""
     value = os.environ.get("SOURCE_DATE_EPOCH", "")
     return int(value) if value.isdigit() else None
-
-

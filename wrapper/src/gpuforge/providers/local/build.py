@@ -26,7 +26,9 @@ _PHASES: Final = ("install", "configure", "verify")
 class Builder:
     """Makes the parts of the image that *spec* describes and puts them into *store*."""
 
-    def __init__(self, spec: Spec, collection: Collection, store: Store, reporter: Reporter, *, verbosity: int, keep: bool) -> None:
+    def __init__(
+        self, spec: Spec, collection: Collection, store: Store, reporter: Reporter, *, verbosity: int, keep: bool
+    ) -> None:
         self.spec = spec
         self.collection = collection
         self.store = store
@@ -43,7 +45,10 @@ class Builder:
             tree = scratch / "tree"
             wanted = self.spec.base
             job = {
-                "base": {key: getattr(wanted, key) for key in ("distribution", "release", "kernel", "mirror", "security_mirror")},
+                "base": {
+                    key: getattr(wanted, key)
+                    for key in ("distribution", "release", "kernel", "mirror", "security_mirror")
+                },
                 "tree": self._relative(tree),
                 "archives": self._relative(self._archives()),
             }
@@ -56,7 +61,9 @@ class Builder:
                 meta={"key": recipe.key, "index": index},
             )  # fmt: skip
 
-    def layer(self, name: str, digest: str, playbook: Path, stack: Sequence[Entry], variables: Mapping[str, Any]) -> Entry:
+    def layer(
+        self, name: str, digest: str, playbook: Path, stack: Sequence[Entry], variables: Mapping[str, Any]
+    ) -> Entry:
         """Bake the layer *name* on *stack* (lowest first). Raises TaskFailed; nothing of a failed layer is kept."""
         start = time.monotonic()
         with self.store.run() as scratch:

@@ -1,7 +1,7 @@
 """The private view of an image tree in which a job works. Everything here runs inside the guard's mount namespace.
 
-Nothing is ever unmounted: the mounts end with the namespace. Paths handed to overlayfs are relative to the work directory,
-which is the job's current directory, because its options know no quoting that every kernel reads alike.
+Nothing is ever unmounted: the mounts end with the namespace. Paths handed to overlayfs are relative to the work
+directory, which is the job's current directory, because its options know no quoting that every kernel reads alike.
 """
 
 from __future__ import annotations
@@ -32,13 +32,14 @@ def _mount(*arguments: str) -> None:
     if done.returncode != 0:
         raise GpuforgeError(
             f"mount {' '.join(arguments)}: {done.stderr.strip()}", doing="setting up the image tree", exit_code=3,
-            hint="baking needs root with CAP_SYS_ADMIN and a work directory on a file system that overlayfs can write to"
+            hint="baking needs root with CAP_SYS_ADMIN and a work directory on a file system that overlayfs writes to"
             " (ext4, xfs, btrfs; not overlayfs itself): see --work-dir",
         )  # fmt: skip
 
 
 def make_scaffold(folder: Path) -> None:
-    """Fill *folder* with what a bake lays over the tree while it works on it: a resolver and the ban on starting services.
+    """Fill *folder* with what a bake lays over the tree while it works on it: a resolver and the ban on starting
+    services.
 
     It is a lower layer of the overlay, so that nothing of it is ever captured.
     """
@@ -53,7 +54,8 @@ def make_scaffold(folder: Path) -> None:
 
 
 def mount_layers(root: Path, lower: Sequence[Path], *, upper: Path, scratch: Path) -> None:
-    """Mount *lower* (topmost first) with a writable *upper* at *root*. All paths are relative to the current directory."""
+    """Mount *lower* (topmost first) with a writable *upper* at *root*. All paths are relative to the current
+    directory."""
     for path in (root, upper, scratch):
         path.mkdir(parents=True, exist_ok=True)
     upper.chmod(0o755)
@@ -67,7 +69,8 @@ def mount_layers(root: Path, lower: Sequence[Path], *, upper: Path, scratch: Pat
 
 
 def mount_system(root: Path, archives: Path | None) -> None:
-    """Give the tree at *root* its /proc, /sys, /dev, /run and /tmp, the package cache and the builder's trust anchors."""
+    """Give the tree at *root* its /proc, /sys, /dev, /run and /tmp, the package cache and the builder's trust
+    anchors."""
     _mount("-t", "proc", "proc", str(root / "proc"))
     _mount("-t", "sysfs", "-o", "ro", "sysfs", str(root / "sys"))
     for name in ("run", "tmp", "dev"):
@@ -78,7 +81,10 @@ def mount_system(root: Path, archives: Path | None) -> None:
         _mount("--bind", f"/dev/{name}", str(dev / name))
     for name, target in _LINKS.items():
         (dev / name).symlink_to(target)
-    for name, kind, options in (("pts", "devpts", "newinstance,ptmxmode=0666,mode=0620"), ("shm", "tmpfs", "mode=1777")):
+    for name, kind, options in (
+        ("pts", "devpts", "newinstance,ptmxmode=0666,mode=0620"),
+        ("shm", "tmpfs", "mode=1777"),
+    ):
         (dev / name).mkdir()
         _mount("-t", kind, "-o", options, kind, str(dev / name))
     (root / "run/lock").mkdir(mode=0o1777)
@@ -90,7 +96,8 @@ def mount_system(root: Path, archives: Path | None) -> None:
 
 
 def tree_environment(source: dict[str, str]) -> dict[str, str]:
-    """The environment for programs in the tree, from the job's: the builder's trust anchors under their place in the tree."""
+    """The environment for programs in the tree, from the job's: the builder's trust anchors under their place in the
+    tree."""
     env = dict(source)
     if env.get("SSL_CERT_FILE"):
         env |= dict.fromkeys(("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"), CA_BUNDLE)

@@ -1,8 +1,8 @@
 """What a folder of the store looked like when it was finished, in one digest.
 
-The digest covers every entry's path, type, mode, owner, size, modification time, device number and link target, but not the
-bytes of the files: reading them all would take longer than the bake that it is to save. It finds files that are missing,
-added, truncated, touched or edited with any tool that does not forge the modification time.
+The digest covers every entry's path, type, mode, owner, size, modification time, device number and link target, but
+not the bytes of the files: reading them all would take longer than the bake that it is to save. It finds files that are
+missing, added, truncated, touched or edited with any tool that does not forge the modification time.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def fingerprint(tree: Path) -> Fingerprint:
             if stat.S_ISDIR(info.st_mode):
                 pending.append((path, entry.path))
             elif stat.S_ISLNK(info.st_mode):
-                target = os.readlink(entry.path)
+                target = os.fsencode(Path(os.fsdecode(entry.path)).readlink())
             elif stat.S_ISREG(info.st_mode):
                 size += info.st_size
             # A folder's own size and time depend on the file system and on removed names: they say nothing.

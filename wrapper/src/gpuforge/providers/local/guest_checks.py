@@ -51,7 +51,8 @@ class Finding:
     message: str
 
 
-# Every group, also hygiene, which the program leaves out unless it is asked: here the machine has just booted the image.
+# Every group, also hygiene, which the program leaves out unless it is asked: here the machine has just booted the
+# image.
 CHECK_GROUPS: Final = ("system", "driver", "tuning", "manifest", "gpu", "hygiene")
 
 # What every image must answer, whatever is in it.

@@ -29,7 +29,8 @@ NODE_PROGRAM: Final = "usr/local/bin/gpuforge-node"
 _OFFLINE_GROUPS: Final = ("driver", "tuning", "hygiene")
 _CHECK_SECONDS: Final = 300.0
 
-# Debian packages whose upstream version is that of a part of the stack, first found wins. cuda and dcgm: their roles' packages.
+# Debian packages whose upstream version is that of a part of the stack, first found wins. cuda and dcgm: their roles'
+# packages.
 _PARTS: Final[Mapping[str, tuple[str, ...]]] = {
     "driver": ("nvidia-kernel-dkms", "nvidia-open-kernel-dkms", "nvidia-kernel-open-dkms"),
     "cuda": (),
@@ -52,18 +53,33 @@ def offline_checks(root: Path) -> list[dict[str, Any]]:
     program = root / NODE_PROGRAM
     if not program.is_file():
         return []  # the layer node_health was left out: there is nothing to ask
-    argv = [sys.executable, str(program), "check", "--root", str(root), "--format", "json", "--only", ",".join(_OFFLINE_GROUPS)]
+    argv = [
+        sys.executable,
+        str(program),
+        "check",
+        "--root",
+        str(root),
+        "--format",
+        "json",
+        "--only",
+        ",".join(_OFFLINE_GROUPS),
+    ]
     done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=_CHECK_SECONDS)
     try:
         checks: list[dict[str, Any]] = json.loads(done.stdout)["checks"]
     except (ValueError, KeyError) as exc:
         raise VerificationFailed(
-            f"gpuforge-node gave no result (status {done.returncode}): {done.stderr.strip()[-500:]}", doing="checking the tree"
+            f"gpuforge-node gave no result (status {done.returncode}): {done.stderr.strip()[-500:]}",
+            doing="checking the tree",
         ) from exc
     bad = [check for check in checks if check["status"] not in ("pass", "skipped")]
     if bad or done.returncode != 0:
-        lines = [f"{check['id']}: {check['observed']}, expected {check['expected']}; {check['remedy']}" for check in bad]
-        raise VerificationFailed("\n  | ".join([f"{len(bad)} check(s) of the sealed tree did not pass", *lines]), doing="checking the tree")
+        lines = [
+            f"{check['id']}: {check['observed']}, expected {check['expected']}; {check['remedy']}" for check in bad
+        ]
+        raise VerificationFailed(
+            "\n  | ".join([f"{len(bad)} check(s) of the sealed tree did not pass", *lines]), doing="checking the tree"
+        )
     return checks
 
 
@@ -96,7 +112,11 @@ def write_image(job: Mapping[str, Any], root: Path, emit: Callable[[Event], None
                 python=packages.python_versions(dists),
                 versions=versions(debs, bootable_kernels(root)),
                 checks=checks,
-                tools={"gpuforge": __version__, "ansible-core": version("ansible-core"), "python": platform.python_version()},
+                tools={
+                    "gpuforge": __version__,
+                    "ansible-core": version("ansible-core"),
+                    "python": platform.python_version(),
+                },
                 epoch=epoch,
             )
         )

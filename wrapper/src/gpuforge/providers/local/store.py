@@ -1,7 +1,9 @@
 """The work directory: bases and layers by digest, images by name, scratch folders by run.
 
-Whatever enters ``bases/`` or ``layers/`` enters by one rename of a finished folder and carries a record that is checked each
-time before the folder is used: a folder whose record or content does not fit is damaged, and a damaged folder is baked anew.
+Whatever enters ``bases/`` or ``layers/`` enters by one rename of a finished folder and carries a record that is
+checked each
+time before the folder is used: a folder whose record or content does not fit is damaged, and a damaged folder is
+baked anew.
 """
 
 from __future__ import annotations
@@ -78,7 +80,7 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    # --- folders, locks, runs ---------------------------------------------------------------------------------------------
+    # --- folders, locks, runs ---
 
     def prepare(self) -> None:
         """Create the folders of the work directory. Raises StoreError where that is impossible."""
@@ -96,7 +98,8 @@ class Store:
 
     @contextlib.contextmanager
     def lock(self, name: str, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
-        """Hold the lock *name*; *on_wait* is called once if another process has it. A process's death frees its locks."""
+        """Hold the lock *name*; *on_wait* is called once if another process has it. A process's death frees its
+        locks."""
         path = self.root / "locks" / f"{name}.lock"
         with path.open("w") as handle:
             try:
@@ -150,7 +153,7 @@ class Store:
             swept.append(folder.name)
         return swept
 
-    # --- bases and layers -------------------------------------------------------------------------------------------------
+    # --- bases and layers ---
 
     def inspect(self, kind: Kind, digest: str) -> Entry | Damaged | None:
         """Look at an entry: whole, damaged, or None where there is none."""
@@ -212,7 +215,7 @@ class Store:
             with contextlib.suppress(OSError, ValueError):
                 yield path.name, _read_record(path / f"{kind}.json")
 
-    # --- images -----------------------------------------------------------------------------------------------------------
+    # --- images ---
 
     def images(self) -> list[ImageRecord]:
         """The records of all images, oldest first; folders without a readable record are not images."""
@@ -252,7 +255,9 @@ class Store:
             return ImageRecord.load(as_path)
         images = self.images()
         found = [image for image in images if reference == image.id] or [
-            image for image in images if reference and (image.id.startswith(reference) or image.digest.startswith(reference))
+            image
+            for image in images
+            if reference and (image.id.startswith(reference) or image.digest.startswith(reference))
         ]
         if len(found) == 1:
             return found[0]
@@ -261,12 +266,18 @@ class Store:
         known = ", ".join(image.id for image in images) or "there is none yet"
         raise UsageError(f"no image is called {reference}", hint=f"images in {self.root}: {known}")
 
-    # --- rubbish ----------------------------------------------------------------------------------------------------------
+    # --- rubbish ---
 
     def garbage(self) -> list[GarbageItem]:
-        """What can go without a loss: remains of killed runs, damaged entries, bases and layers that no image stands on."""
-        items = [GarbageItem(path, "scratch", _size(path), "left by a run that was killed") for path in self._stale_runs()]
-        items += [GarbageItem(path, "kept", _size(path), "kept from a bake that failed") for path in _children(self.root / "kept")]
+        """What can go without a loss: remains of killed runs, damaged entries, bases and layers that no image stands
+        on."""
+        items = [
+            GarbageItem(path, "scratch", _size(path), "left by a run that was killed") for path in self._stale_runs()
+        ]
+        items += [
+            GarbageItem(path, "kept", _size(path), "kept from a bake that failed")
+            for path in _children(self.root / "kept")
+        ]
         used = {digest for image in self.images() for digest in image.layers}
         for kind in _FOLDERS:
             for path in _children(self.root / _FOLDERS[kind]):
@@ -321,5 +332,7 @@ def remove_tree(path: Path) -> None:
         except OSError as exc:
             # A process of a run that has just been killed may hold a mount or write for a moment.
             if time.monotonic() > deadline:
-                raise StoreError(f"{exc.filename} cannot be removed: {exc.strerror}", doing="tidying the work directory") from exc
+                raise StoreError(
+                    f"{exc.filename} cannot be removed: {exc.strerror}", doing="tidying the work directory"
+                ) from exc
         time.sleep(0.05)

@@ -43,7 +43,7 @@ def make_base(job: Job, emit: Emit) -> dict[str, Any]:
     if process.returncode != 0:
         raise TaskFailed(
             f"mmdebstrap ended with status {process.returncode}", layer="base", task="mmdebstrap", output=list(last),
-            hint=disk_hint(last) or "see the lines above; a mirror in the middle of an update is right again in minutes",
+            hint=disk_hint(last) or "see the lines above; a mirror that is being updated is right again in minutes",
         )  # fmt: skip
     return {"index": base_tree.index_digest(tree)}
 
@@ -52,12 +52,13 @@ def disk_hint(lines: object) -> str:
     """Advice, where *lines* say that the disk is full."""
     if "No space left on device" in str(lines) or "not have enough free space" in str(lines):
         free = shutil.disk_usage(".").free
-        return f"the disk of the work directory is full ({free // 2**20} MiB free): free space there or choose another --work-dir"
+        room = f"the disk of the work directory is full ({free // 2**20} MiB free)"
+        return f"{room}: free space there or choose another --work-dir"
     return ""
 
 
 def open_tree(job: Job, *above: Path) -> Path:
-    """Mount the tree that *job* works on, with the folders *above* laid over it unseen by what is captured; its root."""
+    """Mount the tree that *job* works on, with the folders *above* over it, which are never captured; its root."""
     scratch = Path(job["scratch"])
     lower = [*above, *map(Path, reversed(job["stack"]))]
     chroot.mount_layers(scratch / "root", lower, upper=scratch / "diff", scratch=scratch / "overlay")
