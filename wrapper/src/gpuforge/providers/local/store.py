@@ -1,9 +1,8 @@
 """The work directory: bases and layers by digest, images by name, scratch folders by run.
 
 Whatever enters ``bases/`` or ``layers/`` enters by one rename of a finished folder and carries a record that is
-checked each
-time before the folder is used: a folder whose record or content does not fit is damaged, and a damaged folder is
-baked anew.
+checked each time before the folder is used: a folder whose record or content does not fit is damaged, and a damaged
+folder is baked anew.
 """
 
 from __future__ import annotations
