@@ -214,6 +214,12 @@ def test_what_is_kept_stays_with_everything_around_it_gone(root: Path) -> None:
     assert seal(root, kept=[str(own)]) == {}
 
 
+def test_what_a_pattern_names_itself_can_be_kept(root: Path) -> None:
+    own = write(root, "/tmp/module.zip")
+    assert seal(root, kept=[str(own)]) == {}
+    assert own.exists()
+
+
 def test_a_mounted_folder_is_not_entered(root: Path) -> None:
     package = write(root, "/var/cache/apt/archives/a.deb")
     assert seal(root, kept=[str(package.parent)]) == {}
