@@ -71,6 +71,11 @@ def capture(kind: str, name: str) -> Path:
     return path
 
 
+def known(path: Path) -> bool:
+    """Return whether a capture was there when these tests were written; what others hold cannot be foretold."""
+    return path.name in (FIXTURES / "INDEX.md").read_text(encoding="utf-8")
+
+
 @functools.cache
 def unpacked(path: Path) -> tuple[Path, ...]:
     """Return the roots of a capture; it is unpacked once and gone when the tests end. Nobody may write into it."""

@@ -10,6 +10,7 @@ from ansible_collections.gpuforge.node.plugins.module_utils._topology import rea
 from ansible_collections.gpuforge.node.tests.unit.plugins.module_utils.captures import (
     capture,
     captures,
+    known,
     unpacked,
 )
 
@@ -21,11 +22,13 @@ NIC = (0x0207, 0x15B3, 0x1021)
 
 @pytest.mark.parametrize("path", captures("sysfs-numa"))
 def test_every_capture_is_read(path: Path) -> None:
-    assert unpacked(path)
+    assert unpacked(path) or not known(path)
     for root in unpacked(path):
         facts = read_topology(str(root))
         found = sorted(int(entry.name[4:]) for entry in (root / NODES[1:]).glob("node[0-9]*") if entry.is_dir())
         assert [node["id"] for node in facts["numa_nodes"]] == found
+        if facts["problems"] and not known(path):
+            continue  # odd, and what is odd is named
         assert {problem["id"] for problem in facts["problems"]} <= {"offline-cpus"}
         for node in facts["numa_nodes"]:
             assert not node["distances"] or sorted(node["distances"], key=int) == [str(number) for number in found]
@@ -89,8 +92,9 @@ def test_every_lspci_capture_is_read(path: Path) -> None:
     for root in unpacked(path):
         facts = read_topology(str(root))
         assert len(facts["affinity"]) == len(facts["gpus"])
-        assert not facts["problems"]
-        assert facts["nics"] or facts["gpus"]
+        if known(path):
+            assert not facts["problems"]
+            assert facts["nics"] or facts["gpus"]
 
 
 def test_known_affinity_of_an_hgx_board() -> None:
