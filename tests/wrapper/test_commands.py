@@ -27,7 +27,7 @@ def last(text: str) -> dict[str, Any]:
 RECORD = ImageRecord(
     id="gpu-20261122-4be2a1c0", name="gpu", digest="4be2a1c0" * 8, created="2026-11-22T10:00:00Z", status="verified",
     layers=("aa", "bb"), artifacts=(Artifact("qcow2", "disk.qcow2", 412 << 20, "cc"),),
-    verification=({"firmware": "bios", "verdict": "ok"},), seconds={"assemble": 4.5},
+    verification=({"firmware": "bios", "ok": True},), seconds={"assemble": 4.5},
 )  # fmt: skip
 
 

@@ -150,7 +150,7 @@ def test_a_bad_spec_is_refused_before_anything_starts(run: Run, spec: str, monke
 
 def test_verify(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     checks = [{"status": "pass"}, {"status": "pass"}, {"status": "skipped"}]
-    result = {"firmware": "bios", "verdict": "ok", "seconds": 64.0, "checks": checks}
+    result = {"firmware": "bios", "ok": True, "seconds": 64.0, "checks": checks}
     monkeypatch.setattr(gpuforge.bake, "verify", lambda image, **_: [result])
     assert run("verify", "gpu") == (0, "bios  ok  1 min 04 s  2 pass, 1 skipped\n", "")
     assert last(run("verify", "gpu", "--json")[1])["results"] == [result]

@@ -23,7 +23,7 @@ RECORD = m.ImageRecord(
     status="verified",
     layers=("aa", "bb"),
     artifacts=(m.Artifact("qcow2", "disk.qcow2", 412, "cc"),),
-    verification=({"firmware": "bios", "verdict": "ok"},),
+    verification=({"firmware": "bios", "ok": True},),
     seconds={"assemble": 4.5},
 )
 

@@ -119,7 +119,7 @@ def _boots(results: Any) -> str:
         summary = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
         seconds = result.get("seconds")
         took = duration(seconds) if isinstance(seconds, (int, float)) else ""
-        rows.append([str(result.get("firmware", "")), str(result.get("verdict", "")), took, summary])
+        rows.append([str(result.get("firmware", "")), "ok" if result.get("ok") else "failed", took, summary])
     return table(rows) if rows else "never booted"
 
 

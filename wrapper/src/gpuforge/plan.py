@@ -88,6 +88,11 @@ def stack_variables(spec: Spec, wanted: Iterable[str]) -> dict[str, tuple[str, A
     }
 
 
+def _sentence(description: str | list[str]) -> str:
+    """The first paragraph of an option's description."""
+    return description if isinstance(description, str) else description[0] if description else ""
+
+
 def _closest(word: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(word, list(known), n=1)
     return f"did you mean {near[0]}?" if near else ""
@@ -127,7 +132,7 @@ def _check_variables(spec: Spec, collection: Collection, roles: Iterable[str]) -
         checked = ArgumentSpecValidator({name: option}).validate({name: value})
         for message in checked.error_messages:
             yield Problem(
-                where, message, f"the argument spec of the role {owner[name]}", str(option.get("description", ""))[:160]
+                where, message, f"the argument spec of the role {owner[name]}", _sentence(option.get("description", ""))
             )
 
 

@@ -6,7 +6,7 @@ import json
 import platform
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from importlib.metadata import version
@@ -19,8 +19,6 @@ from gpuforge.errors import VerificationFailed
 from gpuforge.events import Event, make_event
 from gpuforge.manifest import MANIFEST, Artifact, ImageRecord, LayerRecord, build_manifest, to_text
 from gpuforge.providers.local import assemble, disk
-from gpuforge.providers.local.kernels import bootable_kernels
-from gpuforge.versions import split_debian
 
 SBOM: Final = "sbom.cdx.json"
 IN_IMAGE: Final = "etc/gpuforge"
@@ -28,24 +26,6 @@ NODE_PROGRAM: Final = "usr/local/bin/gpuforge-node"
 # What can be judged before the first boot; the program marks the rest as skipped.
 _OFFLINE_GROUPS: Final = ("driver", "tuning", "hygiene")
 _CHECK_SECONDS: Final = 300.0
-
-# Debian packages whose upstream version is that of a part of the stack, first found wins. cuda and dcgm: their roles'
-# packages.
-_PARTS: Final[Mapping[str, tuple[str, ...]]] = {
-    "driver": ("nvidia-kernel-dkms", "nvidia-open-kernel-dkms", "nvidia-kernel-open-dkms"),
-    "cuda": (),
-    "dcgm": (),
-}
-
-
-def versions(debs: Sequence[packages.DebPackage], kernels: list[str]) -> dict[str, str | None]:
-    """Versions of the parts of the stack in a tree with these packages; None where a part is not in it."""
-    installed = {package.name: package.version for package in debs}
-    found: dict[str, str | None] = {"kernel": kernels[0] if kernels else None}
-    for part, names in _PARTS.items():
-        full = next((installed[name] for name in names if name in installed), None)
-        found[part] = None if full is None else split_debian(full)[1]
-    return found
 
 
 def offline_checks(root: Path) -> list[dict[str, Any]]:
@@ -110,7 +90,7 @@ def write_image(job: Mapping[str, Any], root: Path, emit: Callable[[Event], None
                 layers=[LayerRecord(**layer) for layer in job["layers"]],
                 dpkg=packages.dpkg_versions(debs),
                 python=packages.python_versions(dists),
-                versions=versions(debs, bootable_kernels(root)),
+                versions=packages.part_versions(root, debs),
                 checks=checks,
                 tools={
                     "gpuforge": __version__,
