@@ -99,13 +99,10 @@ def _read_tree(text: str, position: int) -> Tuple[Element, int]:
     stack = [holder]
     while True:
         match = _MARKUP.search(text, position)
-        stop = len(text) if match is None else match.start()
-        if match is None and "<" in text[position:]:
-            stop = text.index("<", position)  # half a tag at the end of truncated output is not text
-        if len(stack) > 1 and match is not None:
-            stack[-1].text = (stack[-1].text + " " + html.unescape(text[position:stop]).strip()).strip()
-        if match is None:
+        if match is None:  # what follows the last tag may be half a value: it is not taken
             break
+        if len(stack) > 1:
+            stack[-1].text = (stack[-1].text + " " + html.unescape(text[position : match.start()]).strip()).strip()
         position = match.end()
         tag = match.group("tag")
         if tag is None:

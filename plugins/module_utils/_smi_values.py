@@ -39,18 +39,8 @@ _FAILED = re.compile(
 )
 _FORBIDDEN = re.compile(r"insufficient permissions", re.IGNORECASE)  # a fault only for the fields we are asked for
 _NUMBER = re.compile(r"^([-+]?\d+(?:\.\d+)?)\s*([A-Za-z%/()]*)")
-_MEBIBYTES = {
-    "b": 1 / (1 << 20),
-    "kb": 1 / 1024,
-    "kib": 1 / 1024,
-    "mb": 1.0,
-    "mib": 1.0,
-    "gb": 1024.0,
-    "gib": 1024.0,
-    "tb": 1048576.0,
-    "tib": 1048576.0,
-    "": 1.0,
-}  # nvidia-smi's "MB" was always 2^20
+# Every driver prints MiB; before 340 it was called MB. The others are for a program that thinks better of it.
+_MEBIBYTES = {"mib": 1.0, "mb": 1.0, "kib": 1 / 1024, "gib": 1024.0, "tib": 1048576.0}
 _TRUE = frozenset(("yes", "enabled", "active", "true", "supported"))
 _FALSE = frozenset(("no", "disabled", "not active", "false", "inactive"))
 

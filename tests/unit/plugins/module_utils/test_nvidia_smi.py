@@ -53,7 +53,7 @@ def test_counters_and_names_of_old_drivers() -> None:
         "pci_bus_id": "0000:83:00.0",
         "pci_device_id": "10de:102d",
         "memory_total_mib": 11519,
-        "ecc_uncorrected_volatile": 3,
+        "ecc_uncorrected_volatile": 4,
         "ecc_uncorrected_aggregate": 5,
         "retired_pages_pending": True,
         "row_remap_pending": None,
@@ -123,12 +123,30 @@ SMALL = (
         (b"<clocks_event_reasons>N/A</clocks_event_reasons>", "throttle_reasons", None),
         (b"<gpu_recovery_action>None</gpu_recovery_action>", "recovery_action", "None"),
         (b"<product_architecture/>", "architecture", None),
+        (b"<fb_memory_usage><total>1048576 KiB</total></fb_memory_usage>", "memory_total_mib", 1024),
+        (b"<fb_memory_usage><total>1 TiB</total></fb_memory_usage>", "memory_total_mib", 1048576),
     ],
 )
 def test_spellings(field: bytes, key: str, expected: Any) -> None:
     report = parse_nvidia_smi(SMALL % field)
     assert report.gpus[0][key] == expected
     assert report.problems == []
+
+
+@pytest.mark.parametrize(
+    ("field", "key"),
+    [
+        (b"<persistence_mode>Maybe</persistence_mode>", "persistence_mode"),
+        (b"<serial>Insufficient Permissions</serial>", "serial"),
+        (b"<fb_memory_usage><total>80 apples</total></fb_memory_usage>", "memory_total_mib"),
+        (b"<fb_memory_usage><total>-1 MiB</total></fb_memory_usage>", "memory_total_mib"),
+        (b"<temperature><gpu_temp>ERR!</gpu_temp></temperature>", "temperature_c"),
+    ],
+)
+def test_what_cannot_be_understood_is_null_and_named(field: bytes, key: str) -> None:
+    report = parse_nvidia_smi(SMALL % field)
+    assert report.gpus[0][key] is None
+    assert [(found["id"], found["subject"]) for found in report.problems] == [("field-unreadable", "0000:01:00.0")]
 
 
 def test_cuda_version_of_the_new_name() -> None:

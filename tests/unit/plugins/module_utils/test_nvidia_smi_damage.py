@@ -114,6 +114,17 @@ def test_a_warning_inside_and_bytes_that_are_no_text() -> None:
     assert report.gpus[0]["uuid"] == "GPU-11111111-0000-0000-0000-000000000001"
 
 
+def test_a_gpu_that_is_counted_and_not_described() -> None:
+    assert ids(GOOD.replace(b"<attached_gpus>1<", b"<attached_gpus>2<")) == ["gpu-count-mismatch"]
+
+
+def test_half_a_value_is_no_value() -> None:
+    """Of ``41 C`` only ``4`` may have come through: better nothing than a wrong number."""
+    start = GOOD.index(b"<gpu_temp>41") + len(b"<gpu_temp>")
+    for length in range(5):
+        assert parse_nvidia_smi(GOOD[: start + length]).gpus[0]["temperature_c"] is None
+
+
 def test_deep_and_wide_documents_end() -> None:
     deep = b"<nvidia_smi_log>" + b"<a>" * 100_000
     assert parse_nvidia_smi(deep).answered
