@@ -22,7 +22,6 @@ from tests.image.disk_maker import Wanted, make_disk
 
 BOOT_SECONDS = 900.0
 MORE = (
-    GuestCommand("esp", "findmnt --noheadings --output FSTYPE,OPTIONS /boot/efi"),
     GuestCommand("network", "ip -brief address show scope global"),
     GuestCommand("update-grub", "update-grub && cat /boot/grub/grub.cfg"),
     GuestCommand("sources", "cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | grep -c ^deb"),

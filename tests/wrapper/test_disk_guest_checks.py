@@ -21,6 +21,7 @@ GOOD = {
     gc.FAILED_UNITS: Answer(0, "", ""),
     gc.FIRMWARE: Answer(0, "uefi\n", ""),
     gc.ROOT_BYTES: Answer(0, f"{int(11.5 * GIB)}\n", ""),
+    "esp": Answer(0, "vfat rw\n", ""),
     gc.CHECK: Answer(0, CHECKS, ""),
     gc.MANIFEST: Answer(0, '{"schema": 1}\n', ""),
 }
@@ -44,6 +45,7 @@ def test_a_good_guest_has_no_findings() -> None:
         (gc.FIRMWARE, Answer(0, "bios\n", ""), ["firmware"]),
         (gc.ROOT_BYTES, Answer(0, f"{int(9.5 * GIB)}\n", ""), ["growth"]),
         (gc.ROOT_BYTES, Answer(1, "", "findmnt: not found"), ["growth"]),
+        ("esp", Answer(1, "", ""), ["command"]),
         (gc.CHECK, Answer(127, "", "sh: gpuforge-node: not found"), ["check-missing"]),
         (gc.CHECK, Answer(0, "", ""), ["check"]),
         (gc.CHECK, Answer(0, "no json", ""), ["check"]),

@@ -65,6 +65,7 @@ SYSTEM_COMMANDS: Final = (
         " then echo uefi-secure; else echo uefi; fi",
     ),
     GuestCommand(ROOT_BYTES, "findmnt --noheadings --bytes --output SIZE /"),
+    GuestCommand("esp", "findmnt --noheadings --output FSTYPE,OPTIONS --mountpoint /boot/efi"),
 )  # fmt: skip
 
 

@@ -78,8 +78,8 @@ printf '%s\\n%s\\n' "$GRUB_CMDLINE_LINUX $GRUB_CMDLINE_LINUX_DEFAULT" "$GRUB_DIS
 
 
 def fstab(plan: DiskPlan) -> str:
-    """/etc/fstab. A damaged ESP must not keep a node from booting: it shows as a failed unit instead (``nofail``),
-    after a time that is long enough for a guest in emulation on a busy machine."""
+    """/etc/fstab. A damaged ESP must not keep a node from booting: it is left unmounted (``nofail``), after a
+    time that is long enough for a guest in emulation on a busy machine. The checks of a boot look for it."""
     return (
         f"UUID={plan.root_uuid} / ext4 errors=remount-ro,x-systemd.growfs 0 1\n"
         f"UUID={plan.esp_uuid} /boot/efi vfat umask=0077,nofail,x-systemd.device-timeout=180s 0 0\n"
