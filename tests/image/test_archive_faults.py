@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import posixpath
 import subprocess
 import threading
 import urllib.request
@@ -30,7 +31,7 @@ def serve() -> Iterator[Callable[[Answer], str]]:
     def start(answer: Answer) -> str:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                body = answer(self.path)
+                body = answer(posixpath.normpath(self.path))
                 self.send_response(404 if body is None else 200)
                 self.send_header("Content-Length", str(len(body or b"")))
                 self.end_headers()
@@ -78,7 +79,7 @@ def _install_from(url: str) -> str:
     return (
         write_file("/etc/apt/sources.list.d/probe.list", f"deb [trusted=yes] {url}/ ./")
         + "- name: Ensure the probe is installed\n"
-        "  ansible.builtin.apt: {name: gpuforge-probe, update_cache: true}\n"
+        "  ansible.builtin.apt: {name: gpuforge-probe, update_cache: true, update_cache_retries: 1}\n"
     )
 
 

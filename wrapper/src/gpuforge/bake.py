@@ -30,7 +30,7 @@ _BAKE_TOOLS: Final = ("mmdebstrap", "mount", "mkfs.ext4", "sfdisk", "mkfs.vfat",
 _BOOT_TOOLS: Final = ("qemu-system-x86_64", "ssh", "ssh-keygen")
 
 # What apt says of a package that its index names and the archive does not have any more.
-_GONE: Final = re.compile(r"404 +Not Found|Failed to fetch \S+\.deb")
+_GONE: Final = re.compile(r"\.deb\s+404\s+Not Found")
 
 
 @dataclass(frozen=True, slots=True)
