@@ -41,7 +41,7 @@ def tune(host: Host, apply: bool = True) -> Dict[str, Any]:
     resolved.sysctl = {key: value for key, value in resolved.sysctl.items() if key in mine}
     plan = Plan(request, True, resolved, replace(earlier, sysctl={}), before=before)
     plan_writes(plan, host)
-    refuse_required(plan)
+    refuse_required(plan, {write.knob.name for write in plan.writes} if apply else ())
     if "swap" in mine and "swap" not in resolved.left:
         plan.swapoff = swaps(host)
     outcome = write_values(plan, host) if apply else Outcome()

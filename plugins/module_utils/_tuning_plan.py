@@ -6,7 +6,7 @@ Planning only reads. Check mode stops after it; a real run hands the plan to ``_
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Dict, List, Optional, Set, Tuple
+from typing import Collection, Dict, List, Optional, Set, Tuple
 
 from ._sysctl_d import winners
 from ._tuning_check import check
@@ -113,7 +113,8 @@ def make_plan(request: Request, host: Host, live: bool, problems: List[Problem])
         plan.found[path] = read_owned(host, path)
     for path in [*plan.files(), *([] if request.empty else [STATE])]:
         plan.folders.update(host.missing_folders(path))
-    refuse_required(plan)
+    # A value refused by an earlier run is tried again: only after that is it known to be missing.
+    refuse_required(plan, {write.knob.name for write in plan.writes})
     return plan
 
 
@@ -129,11 +130,11 @@ def owned_paths(state: Optional[State]) -> Set[str]:
     return set() if state is None else set(state.files) | set(state.links)
 
 
-def refuse_required(plan: Plan) -> None:
-    """Raise TuningError if a value marked required can't be had."""
+def refuse_required(plan: Plan, but: Collection[str] = ()) -> None:
+    """Raise TuningError if a value marked required can't be had; names in ``but`` are not judged yet."""
     missing = [
         Problem(name, plan.unsupported[name])
-        for name in sorted(plan.unsupported)
+        for name in sorted(set(plan.unsupported) - set(but))
         if name in plan.request.required or name.split(".")[0] in plan.request.required
     ]
     if missing:

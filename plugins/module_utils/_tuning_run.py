@@ -8,7 +8,7 @@ from ._tuning_apply import apply_plan
 from ._tuning_host import Host
 from ._tuning_merge import merge
 from ._tuning_model import Problem, Request
-from ._tuning_plan import make_plan
+from ._tuning_plan import make_plan, refuse_required
 from ._tuning_report import report
 from ._tuning_state import STATE
 
@@ -36,6 +36,7 @@ def run(options: Mapping[str, Any], check_mode: bool, host: Optional[Host] = Non
     plan = make_plan(request, host, live, problems)
     state_before = host.read(STATE)
     if check_mode:
+        refuse_required(plan)
         return report(plan, host, None, plan.file_changes(), state_before)
     found = dict(plan.found)
     outcome = apply_plan(plan, host)

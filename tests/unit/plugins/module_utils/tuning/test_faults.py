@@ -105,6 +105,18 @@ def test_a_required_value_refused_in_the_middle_undoes_everything(kernel):
     assert [path for path, _value in kernel.writes] == [MAP_COUNT, MAP_COUNT]
 
 
+def test_a_required_value_refused_by_an_earlier_run_is_tried_again(kernel):
+    kernel.refuses[SWAPPINESS] = errno.EINVAL
+    kernel.tune(**BOTH)
+    required = {**BOTH, "required": ["vm.swappiness"]}
+    with pytest.raises(TuningError, match=r"vm\.swappiness: the kernel answered Invalid"):
+        kernel.tune(check_mode=True, **required)
+    with pytest.raises(TuningError, match="everything was put back"):
+        kernel.tune(**required)
+    kernel.refuses.clear()
+    assert kernel.tune(**required)["applied"]["vm.swappiness"] == "10"
+
+
 def test_a_required_section_is_its_first_part(kernel):
     kernel.read_only.add("/sys/kernel/mm/transparent_hugepage/enabled")
     with pytest.raises(TuningError, match=r"thp\.enabled"):
