@@ -155,6 +155,7 @@ def two_sockets(root: Path) -> None:
     drive = add_pci(root, switch.format(3, "1b"), 0x0108, 0x144D, 0xA824, node=0, cpus="0-3")
     add_pci(root, "pci0000:15/0000:15:02.0/0000:1c:00.0", 0x0200, 0x8086, 0x1563, node=0, cpus="0-3")
     add_pci(root, "pci0000:37/0000:37:01.0/0000:38:00.0", *NIC, node=0, cpus="0-3")
+    add_pci(root, "pci0000:05/0000:05:01.0/0000:06:00.0", *NIC, node=1, cpus="4-7")  # first on the bus, far away
     far = add_pci(root, "pci0000:97/0000:97:01.0/0000:9a:00.0", *NIC, node=1, cpus="4-7")
     guest = add_pci(root, "pci0000:97/0000:97:01.0/0000:9a:00.1", *NIC, node=1, cpus="4-7")
     write_tree(
@@ -178,11 +179,12 @@ def test_affinity(tmp_path: Path) -> None:
         ("0000:1a:00.0", "PIX", ["mlx5_0", "ibp26s0"]),
         ("0000:1c:00.0", "PHB", []),
         ("0000:38:00.0", "NODE", []),
+        ("0000:06:00.0", "SYS", []),
         ("0000:9a:00.0", "SYS", ["eth3"]),
     ]
     assert way["nvme"] == [{"pci_bus_id": "0000:1b:00.0", "kind": "PIX"}]
     assert facts["nvme"][0]["names"] == ["nvme0"]
-    assert facts["nics"][0]["driver"] == "mlx5_core"
+    assert facts["nics"][1]["driver"] == "mlx5_core"
     assert facts["problems"] == []
 
 
