@@ -119,7 +119,7 @@ def sign(where: Path) -> None:
     home.mkdir(mode=0o700)
     who = "gpuforge test repository <tests@example.invalid>"
     gpg = ("gpg", "--homedir", str(home), "--batch", "--quiet", "--passphrase", "", "--pinentry-mode", "loopback")
-    run(*gpg, "--quick-generate-key", who, "rsa3072", "sign", "1d")
+    run(*gpg, "--quick-generate-key", who, "ed25519", "sign", "1d")
     (where / "key.asc").write_text(run(*gpg, "--armor", "--export"))
     run(*gpg, "--clearsign", "--output", str(where / "InRelease"), str(where / "Release"))
 
