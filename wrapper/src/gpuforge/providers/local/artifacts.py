@@ -8,10 +8,10 @@ import errno
 import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from gpuforge.manifest import Artifact
 from gpuforge.providers.local.disk import MIB, SECTOR
 from gpuforge.providers.local.tools import Runner, find_tool, require_tools, run
 from gpuforge.providers.local.whole import check_space, whole_or_nothing
@@ -20,16 +20,6 @@ _FORMAT_TOOLS: Final = {"raw": (), "qcow2": ("qemu-img",), "gce": ("tar",)}
 
 # File name by format. Google Compute Engine takes a tar of GNU's old format that holds one file called disk.raw.
 ARTIFACT_NAMES: Final = {"raw": "disk.raw", "qcow2": "disk.qcow2", "gce": "disk.tar.gz"}
-
-
-@dataclass(frozen=True, slots=True)
-class Artifact:
-    """One finished file: ``file`` is its name in the image's folder, ``bytes`` its length, ``sha256`` hex digits."""
-
-    format: str
-    file: str
-    bytes: int
-    sha256: str
 
 
 def file_sha256(path: Path) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from gpuforge.providers.local import grub, image_tree
-from gpuforge.providers.local.artifacts import ARTIFACT_NAMES, Artifact, convert
+from gpuforge.providers.local.artifacts import ARTIFACT_NAMES, convert
 from gpuforge.providers.local.disk import (
     SECTOR,
     DiskPlan,
@@ -30,7 +30,7 @@ from gpuforge.providers.local.image_tree import prepare_tree
 from gpuforge.providers.local.tools import Runner, require_tools, run
 from gpuforge.providers.local.whole import check_space, whole_or_nothing
 
-__all__ = ["ARTIFACT_NAMES", "Artifact", "build_raw", "convert", "prepare_tree", "tree_size"]
+__all__ = ["ARTIFACT_NAMES", "build_raw", "convert", "prepare_tree", "tree_size"]
 
 _DOING: Final = "assembling the disk"
 _RAW_TOOLS: Final = ("sfdisk", "mkfs.ext4", "mkfs.vfat", "mmd", "mcopy")

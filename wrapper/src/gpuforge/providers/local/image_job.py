@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from time import monotonic
@@ -17,7 +17,7 @@ from typing import Any, Final
 from gpuforge import __version__, packages, sbom
 from gpuforge.errors import VerificationFailed
 from gpuforge.events import Event, make_event
-from gpuforge.manifest import MANIFEST, Artifact, ImageRecord, LayerRecord, build_manifest, to_text
+from gpuforge.manifest import MANIFEST, ImageRecord, LayerRecord, build_manifest, to_text
 from gpuforge.providers.local import assemble, disk
 
 SBOM: Final = "sbom.cdx.json"
@@ -116,5 +116,5 @@ def write_image(job: Mapping[str, Any], root: Path, emit: Callable[[Event], None
         assemble.build_raw(root, raw, plan, epoch=epoch)
     with step("convert"):
         artifacts = assemble.convert(raw, folder, job["disk"]["formats"], epoch=epoch)
-    replace(record, artifacts=tuple(Artifact(**asdict(item)) for item in artifacts), seconds=seconds).save(folder)
+    replace(record, artifacts=tuple(artifacts), seconds=seconds).save(folder)
     return {}

@@ -5,44 +5,15 @@ running)."""
 
 from __future__ import annotations
 
-import re
 from functools import cmp_to_key
 from pathlib import Path
 
-_PARTS = re.compile(r"(\D*)(\d*)")
-
-
-def _weight(char: str) -> int:
-    """Order of one character in a part without digits: "~" before the end, letters before the rest (deb-version(7))."""
-    if char == "~":
-        return -1
-    if not char:
-        return 0
-    return ord(char) if char.isalpha() else ord(char) + 256
-
-
-def compare_versions(left: str, right: str) -> int:
-    """Negative, zero or positive as *left* is older than, as old as, or newer than *right*, by deb-version(7).
-
-    Works on the upstream part only: kernel names have no epoch, and the dashes in them are ordinary characters.
-    """
-    lefts, rights = _PARTS.findall(left), _PARTS.findall(right)
-    for index in range(max(len(lefts), len(rights))):
-        (ltext, lnumber), (rtext, rnumber) = (
-            parts[index] if index < len(parts) else ("", "") for parts in (lefts, rights)
-        )
-        for place in range(max(len(ltext), len(rtext))):
-            order = _weight(ltext[place : place + 1]) - _weight(rtext[place : place + 1])
-            if order:
-                return order
-        if order := int(lnumber or 0) - int(rnumber or 0):
-            return order
-    return 0
+from gpuforge.versions import compare_debian
 
 
 def newest_first(versions: list[str]) -> list[str]:
     """*versions* sorted, the newest first."""
-    return sorted(versions, key=cmp_to_key(compare_versions), reverse=True)
+    return sorted(versions, key=cmp_to_key(compare_debian), reverse=True)
 
 
 def bootable_kernels(root: Path) -> list[str]:
