@@ -103,7 +103,9 @@ def _run(commands: list[GuestCommand]) -> dict[str, Answer]:
     assert shutil.which("base64")
     script = gc.make_script(commands, "nonce").replace("-p /run", "")
     done = subprocess.run(["sh", "-s"], input=script, capture_output=True, text=True, check=True)
-    found = [gc.parse_line(line, "nonce") for line in done.stdout.splitlines()]
+    first, *rest = done.stdout.splitlines()
+    assert gc.is_hello(first, "nonce")
+    found = [gc.parse_line(line, "nonce") for line in rest]
     assert None not in found
     return dict(item for item in found if item)
 
@@ -132,3 +134,4 @@ def test_output_cannot_pretend_to_be_an_answer() -> None:
     assert list(answers) == ["a"]
     assert gc.parse_line("gpuforge-answer other b 0 = =", "nonce") is None
     assert gc.parse_line("Last login: never", "nonce") is None
+    assert not gc.is_hello("gpuforge-answer other hello", "nonce")

@@ -20,6 +20,7 @@ STATE, FAILED_UNITS, FIRMWARE, ROOT_BYTES, CHECK, MANIFEST = (
 NODE_PROGRAM: Final = "gpuforge-node"
 _STATE_SECONDS: Final = 600  # for systemd to finish starting up, in emulation
 _MARK: Final = "gpuforge-answer"
+_HELLO: Final = "hello"  # printed first: from here on the connection is known to carry data both ways
 
 # GUID of EFI's global variables (UEFI specification, "Globally Defined Variables"). The value follows four attribute
 # bytes.
@@ -80,7 +81,8 @@ def image_commands(expect: Mapping[str, object] | None = None) -> tuple[GuestCom
 
 def make_script(commands: Sequence[GuestCommand], nonce: str) -> str:
     """A shell script that runs all *commands*, each for itself, and prints one line for each when it has ended."""
-    lines = ["work=$(mktemp -d -p /run) || exit 1", "trap 'rm -rf \"$work\"' EXIT", 'cd "$work"']
+    lines = [f"echo {_MARK} {nonce} {_HELLO}"]
+    lines += ["work=$(mktemp -d -p /run) || exit 1", "trap 'rm -rf \"$work\"' EXIT", 'cd "$work"']
     for item in commands:
         # In base64, so that no byte of an answer can be taken for another line.
         lines.append(f"sh -c {shlex.quote(item.command)} </dev/null >out 2>err; status=$?")
@@ -91,6 +93,11 @@ def make_script(commands: Sequence[GuestCommand], nonce: str) -> str:
 def make_nonce() -> str:
     """A word that no program in the guest can print by chance."""
     return secrets.token_hex(8)
+
+
+def is_hello(line: str, nonce: str) -> bool:
+    """Whether *line* is the script's first word."""
+    return line.split() == [_MARK, nonce, _HELLO]
 
 
 def parse_line(line: str, nonce: str) -> tuple[str, Answer] | None:

@@ -21,8 +21,13 @@ from gpuforge.providers.local.tools import die_with_parent, find_tool
 
 _POLL_SECONDS: Final = 1.0
 _GREETING_SECONDS: Final = 10.0  # an emulated guest takes its time to start the process that greets
+_LOGIN_SECONDS: Final = (
+    120.0  # for one login; a connection can get lost in its middle, where ssh has no limit of its own
+)
 _PROGRESS_SECONDS: Final = 15.0  # between two reports that nothing is new
 _STUCK_SECONDS: Final = 5.0  # that a sign of a stuck boot must stand before it is believed
+
+_SSH_FAILED: Final = 255  # ssh's own status, where it is not that of the command
 
 Say = Callable[[Status, str], None]
 
@@ -33,6 +38,10 @@ class BootFailed(Exception):
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
         self.finding = Finding(kind, message)
+
+
+class _LoginLost(Exception):
+    """An ssh connection was made and then nothing came."""
 
 
 class Session:
@@ -95,7 +104,7 @@ class Session:
         while True:
             answers: dict[str, Answer] = {}
             status, words = self._ssh("sudo -n /bin/sh -s", script, nonce, answers)
-            if answers or status != 255:
+            if answers or status != _SSH_FAILED:
                 if len(answers) < len(commands):
                     self.say("warning", f"ssh ended with status {status}: {words}")
                 return answers
@@ -120,11 +129,13 @@ class Session:
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.write(script.encode())
                 process.stdin.close()
-            for line in self._lines(process.stdout.fileno()):
+            for line in self._lines(process.stdout.fileno(), nonce):
                 if (found := guest_checks.parse_line(line, nonce)) is not None:
                     answers[found[0]] = found[1]
                     self.say("progress", f"{found[0]}: status {found[1].status}")
             status = process.wait(10)
+        except _LoginLost:
+            return _SSH_FAILED, f"the login did not come to an end in {_LOGIN_SECONDS:g} s"
         finally:
             if process.poll() is None:
                 process.kill()
@@ -134,18 +145,22 @@ class Session:
                 process.stdin.close()
         return status, " ".join(errors.read_text(encoding="utf-8", errors="replace").split())[-300:]
 
-    def _lines(self, stream: int) -> Iterator[str]:
-        """Lines of *stream*, while the guest is watched."""
-        buffer = b""
+    def _lines(self, stream: int, nonce: str) -> Iterator[str]:
+        """Lines of *stream*, while the guest is watched. Raises _LoginLost where the script does not start in time."""
+        buffer, started, login_by = b"", False, time.monotonic() + _LOGIN_SECONDS
         with selectors.DefaultSelector() as selector:
             selector.register(stream, selectors.EVENT_READ)
             while True:
                 if not selector.select(2):
                     self.look("the answers of the guest")
+                    if not started and time.monotonic() > login_by:
+                        raise _LoginLost
                     continue
                 data = os.read(stream, 65536)
                 if not data:
                     return
                 *lines, buffer = (buffer + data).split(b"\n")
                 for line in lines:
-                    yield line.decode("utf-8", "replace")
+                    text = line.decode("utf-8", "replace")
+                    started = started or guest_checks.is_hello(text, nonce)
+                    yield text
