@@ -94,7 +94,7 @@ TIERS = (
         "image",
         "bake, boot, check",
         (*PYTEST, "-m", "image and not slow", "tests"),
-        2700,
+        3300,
         BAKE_TOOLS,
         root=True,
     ),
