@@ -16,7 +16,7 @@ from gpuforge.errors import NoRoot, Refused, TaskFailed
 from gpuforge.events import Kind, Status, make_event
 from gpuforge.guard import TOOLS as GUARD_TOOLS
 from gpuforge.layers import SEAL, layer_digest
-from gpuforge.manifest import ImageRecord
+from gpuforge.manifest import RECORD, ImageRecord
 from gpuforge.plan import Plan, PlanItem, image_digest, make_plan, plan_layers
 from gpuforge.providers.local import base_tree, boot
 from gpuforge.providers.local.build import Builder
@@ -195,7 +195,7 @@ def bake(
     run = _Run(plan, collection, store, reporter, builder)
     record = run.all()
     if boots and record.status != "verified":
-        record = check_image(record, store, reporter, spec.verify)
+        record = check_image(record, store.image_path(record), store, reporter, spec.verify)
     return BakeResult(
         record.id, store.image_path(record), record.digest, record.status, tuple(run.baked), tuple(run.cached),
         round(time.monotonic() - start, 3),
@@ -209,16 +209,17 @@ def verify(image: str, *, work_dir: Path, reporter: Reporter) -> list[Mapping[st
     """
     store = Store(work_dir.absolute())
     record = store.find_image(image)
-    return list(check_image(record, store, reporter, Verify()).verification)
+    folder = Path(image) if (Path(image) / RECORD).is_file() else store.image_path(record)
+    store.prepare()
+    return list(check_image(record, folder, store, reporter, Verify()).verification)
 
 
-def check_image(record: ImageRecord, store: Store, reporter: Reporter, how: Verify) -> ImageRecord:
-    """Boot *record*'s disk by each firmware, write the outcome into its record and return that.
+def check_image(record: ImageRecord, folder: Path, store: Store, reporter: Reporter, how: Verify) -> ImageRecord:
+    """Boot the image in *folder* by each firmware, write the outcome into its record and return that.
 
     Raises:
         VerificationFailed: one of the boots found something wrong; the record then says unverified.
     """
-    folder = store.image_path(record)
     reporter.emit(make_event("step", "start", "verify"))
     start = time.monotonic()
     with store.run() as scratch:
