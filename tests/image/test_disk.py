@@ -20,6 +20,9 @@ from gpuforge.providers.local.guest_checks import GuestCommand
 from gpuforge.providers.local.qemu import Firmware
 from tests.image.disk_maker import Wanted, make_disk
 
+# A tree of its own and five boots; the quickstart boots in every run.
+pytestmark = pytest.mark.slow
+
 BOOT_SECONDS = 900.0
 MORE = (
     GuestCommand("network", "ip -brief address show scope global"),

@@ -80,7 +80,7 @@ def test_the_manifest_names_what_is_in_the_image(baked: dict[str, Any]) -> None:
 def test_the_same_bake_again_does_nothing(repo: Path, shared_work: Path, baked: dict[str, Any]) -> None:
     again = _last(_gpuforge(repo, shared_work, "--json", "bake", QUICKSTART))
     assert again["baked"] == []
-    assert (again["image_id"], again["digest"]) == (baked["image_id"], baked["digest"])
+    assert (again["image"], again["digest"]) == (baked["image"], baked["digest"])
 
 
 def test_a_tuned_value_bakes_from_its_layer_on(

@@ -19,6 +19,9 @@ from gpuforge.providers.local.boot import BootResult, verify_image
 from gpuforge.providers.local.guest_checks import GuestCommand
 from tests.image.disk_maker import Wanted, make_disk
 
+# Guests with NUMA nodes and with little memory: minutes each in software emulation.
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).resolve().parent
 SCRIPT = "PYTHONPATH=/opt/gpuforge-test python3 /opt/gpuforge-test/tuning_in_guest.py"
 BOOT_SECONDS = 1500.0

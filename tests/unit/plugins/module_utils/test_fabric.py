@@ -143,6 +143,16 @@ def test_two_ports_of_one_device(tmp_path: Path) -> None:
     assert read_fabric(str(tmp_path))["fabric"] == "infiniband"
 
 
+def test_two_ethernet_ports_of_one_device_and_one_is_the_front_end(tmp_path: Path) -> None:
+    path = nic(tmp_path, "pci0000:10/0000:10:01.0/0000:11:00.0", "mlx5_0", layer=ETHERNET, gids=V2, net="ens1")
+    add_rdma(tmp_path, path, "mlx5_0", port=2, layer=ETHERNET, gids=V2, net="ens2")
+    write_tree(tmp_path, {path + "/net/ens1/dev_port": 0, path + "/net/ens2/dev_port": 1})
+    default_route(tmp_path, "ens2")
+    facts = read_fabric(str(tmp_path))
+    assert [(device["port"], device["compute_rail"]) for device in facts["devices"]] == [(1, True), (2, False)]
+    assert facts["nccl"]["NCCL_IB_HCA"] == "=mlx5_0"
+
+
 def test_roce(tmp_path: Path) -> None:
     eight_roce(tmp_path)
     nic(
