@@ -98,12 +98,13 @@ def test_a_disk_for_google_boots_from_its_tar_and_faults_are_all_told(
 ) -> None:
     """One boot of an image that lacks the checker and the manifest and has a failing unit."""
     unit = "[Unit]\nDescription=fails\n[Service]\nType=oneshot\nExecStart=/bin/false\n"
-    want = "etc/systemd/system/multi-user.target.wants/breaks.service"
-    image, _ = make(formats=["gce"], files={want: unit, "etc/systemd/system/breaks.service": unit})
+    folder, want = "etc/systemd/system", "[Unit]\nWants=breaks.service\n"
+    files = {f"{folder}/breaks.service": unit, f"{folder}/multi-user.target.d/breaks.conf": want}
+    image, _ = make(formats=["gce"], files=files)
     (image / "manifest.json").write_text("{}\n")
     result, events = _boot(image, "bios", None)
     kinds = [finding.kind for finding in result.errors]
-    assert kinds == ["state", "units", "check-missing", "command"]
+    assert kinds == ["state", "units", "check-missing", "command"], result.errors
     assert result.state == "degraded"
     assert result.failed_units == ("breaks.service",)
     error = result.error("image-1")
