@@ -64,6 +64,9 @@ PYTEST = (sys.executable, "-m", "pytest", "--quiet", "--durations=5", "--duratio
 #: conftest.py), so that each runs in exactly one tier wherever it stands.
 PLAIN = "not (integration or container or image or slow)"
 BAKE_TOOLS = ("mmdebstrap", "qemu-system-x86_64", "qemu-img", "sfdisk", "mtools")
+#: One scenario a role. `default`, all of site.yml at once, takes as long as these together: it is run by name
+#: (tests/containers/run_molecule.py default).
+ROLE_SCENARIOS = ("framework", "image_seal", "node_health", "nvidia_driver", "perf_tuning")
 TIERS = (
     Tier("lint", "every linter", (sys.executable, "scripts/lint.py"), 900, ("git", "shellcheck")),
     Tier(
@@ -85,7 +88,7 @@ TIERS = (
     Tier(
         "molecule",
         "each role in booted containers",
-        (sys.executable, "tests/containers/run_molecule.py"),
+        (sys.executable, "tests/containers/run_molecule.py", *ROLE_SCENARIOS),
         2700,
         ("podman", "mmdebstrap"),
         root=True,
