@@ -98,7 +98,15 @@ def read_fabric(
     nccl = variables(
         tree,
         Scene(
-            choice.fabric, choice.rails, choice.must_name, verbs.broken, route, host.cloud, host.machine_type, node.gpus
+            choice.fabric,
+            choice.rails,
+            node.ports,
+            choice.must_name,
+            verbs.broken,
+            route,
+            host.cloud,
+            host.machine_type,
+            node.gpus,
         ),
         node.reasons,
     )

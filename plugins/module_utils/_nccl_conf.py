@@ -33,6 +33,7 @@ class Scene(NamedTuple):
 
     fabric: str
     rails: List[RdmaPort]
+    ports: List[RdmaPort]  # all of the node
     must_name: bool
     broken: bool  # an ACTIVE verbs device is here that NCCL would take and that cannot work
     route: Optional[str]
@@ -68,7 +69,11 @@ def variables(tree: Tree, scene: Scene, reasons: List[str]) -> Dict[str, str]:
             take("NCCL_SOCKET_IFNAME", "hsn", "interfaces hsn* are here")
         return chosen
     if scene.fabric == "roce" or (scene.fabric == "infiniband" and scene.must_name):
-        take("NCCL_IB_HCA", "=" + ",".join(_names(scene.rails)), "exactly the compute rails, no other RDMA device")
+        take(
+            "NCCL_IB_HCA",
+            "=" + ",".join(_names(scene.rails, scene.ports)),
+            "exactly the compute rails, no other RDMA device",
+        )
     if scene.fabric == "roce":
         reasons.append("NCCL_IB_TC is not set: the traffic class must match the site's switches")
     if scene.fabric == "infiniband" and scene.cloud == "azure":
@@ -84,12 +89,11 @@ def variables(tree: Tree, scene: Scene, reasons: List[str]) -> Dict[str, str]:
     return chosen
 
 
-def _names(rails: List[RdmaPort]) -> List[str]:
-    """Return device names; with the port where only some ports of a device are rails."""
-    ports: Dict[str, List[int]] = {}
-    for rail in rails:
-        ports.setdefault(rail.name, []).append(rail.port)
-    return [name if numbers == [1] else f"{name}:{number}" for name, numbers in ports.items() for number in numbers]
+def _names(rails: List[RdmaPort], ports: List[RdmaPort]) -> List[str]:
+    """Return device names; with the port where only some ports of a device are rails: a bare name takes all of them."""
+    chosen = {(rail.name, rail.port) for rail in rails}
+    partly = {port.name for port in ports if (port.name, port.port) not in chosen}
+    return list(dict.fromkeys(f"{rail.name}:{rail.port}" if rail.name in partly else rail.name for rail in rails))
 
 
 def _azure(tree: Tree, scene: Scene, take: Callable[[str, str, str], None]) -> None:

@@ -132,7 +132,7 @@ def test_two_ports_of_one_device(tmp_path: Path) -> None:
     write_tree(tmp_path, {path + "/net/ib0/dev_port": 0, path + "/net/ens2/dev_port": 1})
     facts = read_fabric(str(tmp_path))
     assert [(device["port"], device["compute_rail"]) for device in facts["devices"]] == [(1, True), (2, False)]
-    assert facts["nccl"] == {"NCCL_IB_HCA": "=mlx5_0"}
+    assert facts["nccl"] == {"NCCL_IB_HCA": "=mlx5_0:1"}, "a bare name would take both ports"
     write_tree(
         tmp_path,
         {
@@ -150,7 +150,7 @@ def test_two_ethernet_ports_of_one_device_and_one_is_the_front_end(tmp_path: Pat
     default_route(tmp_path, "ens2")
     facts = read_fabric(str(tmp_path))
     assert [(device["port"], device["compute_rail"]) for device in facts["devices"]] == [(1, True), (2, False)]
-    assert facts["nccl"]["NCCL_IB_HCA"] == "=mlx5_0"
+    assert facts["nccl"]["NCCL_IB_HCA"] == "=mlx5_0:1"
 
 
 def test_roce(tmp_path: Path) -> None:
