@@ -52,7 +52,7 @@ def failure_lines(result: Mapping[str, Any]) -> list[str]:
 
 
 class _Listener:
-    """Turns ansible-runner's events into ours and remembers the first failure."""
+    """Turns ansible-runner's events into ours and remembers the last failure."""
 
     def __init__(self, layer: str, emit: Callable[[Event], None]) -> None:
         self.layer = layer
@@ -78,10 +78,10 @@ class _Listener:
         if status == "failed":
             lines = failure_lines(result)
             detail = lines[0] if lines else ""
-            if self.failure is None:
-                self.failure = TaskFailed(
-                    f"the task «{name}» failed", layer=self.layer, task=name, output=lines, doing=f"baking {self.layer}"
-                )
+            # The last one counts: a failure before it was rescued, and the rescue says better what was wrong.
+            self.failure = TaskFailed(
+                f"the task «{name}» failed", layer=self.layer, task=name, output=lines, doing=f"baking {self.layer}"
+            )
         self.emit(make_event("task", status, name, parent=self.layer, seconds=data.get("duration"), detail=detail))
 
 
