@@ -102,6 +102,7 @@ def test_read_ahead_of_whole_disks(kernel):
     rules = kernel.owned()["/etc/udev/rules.d/90-gpuforge.rules"].splitlines()
     assert rules[1].endswith('ATTR{queue/read_ahead_kb}="4096"')
     assert rules[2] == "# long reads"
+    assert "'$$4 == id " in rules[3], "udev's way to write a dollar"
     assert rules[3].endswith('ATTR{read_ahead_kb}="15380"')
 
 
