@@ -75,7 +75,7 @@ def read_metadata(root: str = "/", timeout: float = 2.0, ask: Fetch = fetch) -> 
     host = read_host(Tree(root))
     found = {name: value for name, value in (("cloud", host.cloud), ("machine_type", host.machine_type)) if value}
     service = _SERVICES.get(host.cloud or "")
-    if service is None or host.machine_type is not None:
+    if service is None:
         return found, None
     try:
         body = ask(service[0], service[1], timeout)

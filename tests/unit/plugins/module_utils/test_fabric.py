@@ -208,6 +208,21 @@ def test_networks_nccl_does_not_have(tmp_path: Path, name: str, driver: str) -> 
     assert (facts["fabric"], facts["nccl"]) == ("tcp", {"NCCL_IB_DISABLE": "1"})
 
 
+def test_what_is_beside_the_gpus_wins_over_wider_storage(tmp_path: Path) -> None:
+    for index in range(2):
+        nic(tmp_path, below(gpu(tmp_path, index)), f"mlx5_{index}", rate="200 Gb/sec (4X HDR)")
+        nic(tmp_path, f"pci0000:f{index}/0000:f{index}:01.0/0000:f{index + 8}:00.0", f"mlx5_{index + 2}")
+    facts = read_fabric(str(tmp_path))
+    assert (rails(facts), facts["nccl"]) == (["mlx5_0", "mlx5_1"], {"NCCL_IB_HCA": "=mlx5_0,mlx5_1"})
+
+
+def test_the_default_route_with_the_lowest_metric_counts(tmp_path: Path) -> None:
+    route = "{}\t00000000\t0101A8C0\t0003\t0\t0\t{}\t00000000\t0\t0\t0\n"
+    routes = "".join(route.format(name, metric) for name, metric in (("ens3", 200), ("ens1", 50), ("ens2", 100)))
+    write_tree(tmp_path, {"/proc/net/route": "Iface\tDestination\n" + routes})
+    assert read_fabric(str(tmp_path))["nccl"] == {"NCCL_SOCKET_IFNAME": "=ens1"}
+
+
 def test_two_fabrics_the_wider_one_wins(tmp_path: Path) -> None:
     eight_roce(tmp_path)
     nic(tmp_path, "pci0000:f0/0000:f0:01.0/0000:f1:00.0", "ibp241s0", rate="100 Gb/sec (4X EDR)")
