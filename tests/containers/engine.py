@@ -8,6 +8,7 @@ containers.conf of our own. Nothing outside the given directory is written.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 from pathlib import Path
@@ -20,6 +21,11 @@ CANDIDATES = {
     "runc with lowered limits": LIMITS + RUNTIME,
 }
 """What is tried after the machine's own settings, in this order."""
+
+
+def run_name(checkout: Path) -> str:
+    """Return what the containers of this checkout have in their names, so that two checkouts never share one."""
+    return hashlib.sha256(str(checkout).encode()).hexdigest()[:6]
 
 
 class EngineError(Exception):

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .base_images import ensure, image_name
-from .engine import settings
+from .engine import run_name, settings
 
+TOP = Path(__file__).resolve().parents[2]
 USER = "admin"
 """The user that Ansible logs in as; it becomes root by sudo without a password."""
 _SET_UP = f"""\
@@ -83,7 +84,7 @@ def running_nodes(prefix: str, distributions: Mapping[str, str], folder: Path) -
     """
     ensure(sorted(set(distributions.values())), max_age_days=7)
     environment = {**os.environ, **settings(image_name(next(iter(distributions.values()))), folder)}
-    containers = {name: f"gpuforge-{prefix}-{name}" for name in distributions}
+    containers = {name: f"gpuforge-{run_name(TOP)}-{prefix}-{name}" for name in distributions}
     key = folder / "id_ed25519"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
     remove = ("rm", "--force", "--time=0", "--ignore", *containers.values())

@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 from base_images import RELEASES, ImageError, ensure, image_name
-from engine import EngineError, settings
+from engine import EngineError, run_name, settings
 
 TOP = Path(__file__).resolve().parents[2]
 WORK = TOP / ".gpuforge"
@@ -90,6 +90,7 @@ def main() -> int:
         return 3
     defaults = {
         "NO_COLOR": "1",
+        "GPUFORGE_RUN": run_name(TOP),
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_COLLECTIONS_PATH": str(TOP / ".venv" / "share" / "collections"),
     }
