@@ -121,6 +121,25 @@ def index_name(source: Source) -> str:
     return re.sub(r"[/_]", lambda hit: "_" if hit.group() == "/" else "%5f", address) + "_dists_" + source.suite + "_"
 
 
+def lacks_index(source: Source, held: Sequence[str], release: str, architecture: str) -> bool:
+    """Return whether the package index lacks a component of ``source``.
+
+    :param held: names of the files in /var/lib/apt/lists.
+    :param release: text of the suite's Release or InRelease in there, "" if it is not there.
+    :param architecture: Debian's name of the machine's architecture. An empty component has no file in the index; the
+        Release file tells its size.
+    """
+    if not release:
+        return True
+    for component in source.components:
+        path = "%s/binary-%s/Packages" % (component, architecture)
+        size = re.search(r"^ [0-9a-f]{64} +(\d+) %s$" % re.escape(path), release, re.MULTILINE)
+        start = index_name(source) + path.replace("/", "_")
+        if size and int(size.group(1)) and not any(name.startswith(start) for name in held):
+            return True
+    return False
+
+
 def _fields(stanza: str) -> Dict[str, str]:
     found: Dict[str, str] = {}
     last = ""

@@ -20,6 +20,7 @@ class Package:
     version: str  # Debian version, e.g. "535.309.01-0+deb12u1"
     source: str  # source package's name
     state: str  # "installed", "half-configured", "unpacked", "config-files", ...
+    architecture: str = ""  # "amd64", "all", ...
 
     @property
     def installed(self) -> bool:
@@ -51,6 +52,7 @@ def parse_status(text: str) -> Iterator[Package]:
             # "Source: name (version)" names the version only where it differs from the binary's
             source=(fields.get("source") or fields["package"]).split(" ")[0],
             state=(fields.get("status", "").split(" ") or [""])[-1],
+            architecture=fields.get("architecture", ""),
         )
 
 

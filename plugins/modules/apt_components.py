@@ -108,11 +108,13 @@ from ansible_collections.gpuforge.node.plugins.module_utils._apt_sources import 
     Source,
     Want,
     index_name,
+    lacks_index,
     missing,
     parse_deb822,
     parse_list,
     render,
 )
+from ansible_collections.gpuforge.node.plugins.module_utils._dpkg import read_packages
 from ansible_collections.gpuforge.node.plugins.module_utils._rootfs import inside, names, read_text
 
 SUITE_SPEC = dict(
@@ -138,6 +140,21 @@ def read_sources(root, own):
             found.extend(parse_list(read_text(root, path), path))
         elif path.endswith(".sources"):
             found.extend(parse_deb822(read_text(root, path), path))
+    return found
+
+
+def index_missing(root, added):
+    """Return the suites of ``added`` that the package index below ``root`` does not hold as configured there."""
+    if not added:
+        return []
+    held = names(root, LISTS)
+    dpkg = read_packages(root).get("dpkg")
+    found = []
+    for source in added:
+        releases = [name for name in held if name in (index_name(source) + "InRelease", index_name(source) + "Release")]
+        text = read_text(root, LISTS + "/" + releases[0]) if releases else ""
+        if lacks_index(source, held, text, dpkg.architecture if dpkg else ""):
+            found.append(source.suite)
     return found
 
 
@@ -170,16 +187,14 @@ def main():
         after = render(added, HEADER)
         if before != after and not module.check_mode:
             _write(module, target, after)
-        held = names(root, LISTS)
+        stale = index_missing(root, added)
     except OSError as exc:
         module.fail_json(msg="Completing the apt sources in %s failed: %s" % (path, exc))
     module.exit_json(
         changed=before != after,
         diff={"before": before, "after": after, "before_header": path, "after_header": path},
         added=[_describe(source) for source in added],
-        index_missing=[
-            source.suite for source in added if not any(name.startswith(index_name(source)) for name in held)
-        ],
+        index_missing=stale,
     )
 
 

@@ -8,6 +8,7 @@ from ansible_collections.gpuforge.node.plugins.module_utils._dpkg import Package
 
 STATUS = """\
 Package: libcuda1
+Architecture: amd64
 Status: install ok installed
 Source: nvidia-graphics-drivers
 Version: 535.309.01-0+deb12u1
@@ -29,7 +30,7 @@ Note: a stanza without a name
 
 def test_parse_status():
     assert list(parse_status(STATUS)) == [
-        Package("libcuda1", "535.309.01-0+deb12u1", "nvidia-graphics-drivers", "installed"),
+        Package("libcuda1", "535.309.01-0+deb12u1", "nvidia-graphics-drivers", "installed", "amd64"),
         Package("nvidia-smi", "535.309.01-0+deb12u1", "nvidia-graphics-drivers", "config-files"),
         Package("bash", "5.2-1", "bash", "half-configured"),
     ]
