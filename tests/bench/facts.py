@@ -17,15 +17,17 @@ REPO = Path(__file__).resolve().parents[2]
 FIXTURES = Path(os.environ.get("GPUFORGE_FIXTURES") or REPO.parent / "shared" / "fixtures")
 COLLECTIONS = os.environ.get("ANSIBLE_COLLECTIONS_PATH") or str(REPO / ".venv" / "share" / "collections")
 MOST_SECONDS, MOST_MIB = 0.3, 40.0
-# The child imports, reads once and tells its wall time, CPU time and peak memory (the interpreter's own included).
+# The child imports, reads once and tells its wall time, CPU time and peak memory (the interpreter's own included; not
+# from getrusage, which remembers the parent's size from before exec).
 CHILD = """
-import resource, sys, time
+import re, sys, time
 sys.path.insert(0, sys.argv[1])
 start = time.perf_counter(), time.process_time()
 from ansible_collections.gpuforge.node.plugins.module_utils._topology import read_topology
 facts = read_topology(sys.argv[2])
 wall, cpu = time.perf_counter() - start[0], time.process_time() - start[1]
-print(wall, cpu, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, len(facts["numa_nodes"]))
+peak = int(re.search(r"VmHWM:\\s*(\\d+) kB", open("/proc/self/status").read()).group(1)) / 1024
+print(wall, cpu, peak, len(facts["numa_nodes"]))
 """
 
 
