@@ -16,7 +16,7 @@ from gpuforge.errors import NoRoot, Refused, TaskFailed
 from gpuforge.events import Kind, Status, make_event
 from gpuforge.guard import TOOLS as GUARD_TOOLS
 from gpuforge.layers import SEAL, layer_digest
-from gpuforge.manifest import RECORD, ImageRecord
+from gpuforge.manifest import RECORD, ImageRecord, load_manifest
 from gpuforge.plan import Plan, PlanItem, image_digest, make_plan, plan_layers
 from gpuforge.providers.local import base_tree, boot
 from gpuforge.providers.local.build import Builder
@@ -214,6 +214,17 @@ def verify(image: str, *, work_dir: Path, reporter: Reporter) -> list[Mapping[st
     return list(check_image(record, folder, store, reporter, Verify()).verification)
 
 
+def expected_of(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """What the node's own checks shall find because the manifest says that it was baked in.
+
+    Without an expectation a node that has no GPU and no driver is in order. One that was baked with the driver is not,
+    even if nothing is left of it.
+    """
+    if not any(layer["name"] == "nvidia_driver" for layer in manifest["layers"]):
+        return {}
+    return {"driver": manifest["versions"].get("driver") or "the one of the layer nvidia_driver"}
+
+
 def check_image(record: ImageRecord, folder: Path, store: Store, reporter: Reporter, how: Verify) -> ImageRecord:
     """Boot the image in *folder* by each firmware, write the outcome into its record and return that.
 
@@ -222,6 +233,7 @@ def check_image(record: ImageRecord, folder: Path, store: Store, reporter: Repor
     """
     reporter.emit(make_event("step", "start", "verify"))
     start = time.monotonic()
+    expect = {**expected_of(load_manifest(folder)), **how.expect}
     with store.run() as scratch:
         results = [
             boot.verify_image(
@@ -229,7 +241,7 @@ def check_image(record: ImageRecord, folder: Path, store: Store, reporter: Repor
                 firmware=firmware,
                 scratch=scratch,
                 emit=reporter.emit,
-                expect=how.expect,
+                expect=expect,
                 timeout_s=how.timeout_s,
             )
             for firmware in how.firmware
