@@ -1,0 +1,313 @@
+# Copyright: (c) 2026, the gpuforge authors
+# MIT License
+"""Read what nccl-tests (and rccl-tests) print, of every layout since 2.0, and what they write with ``-J``.
+
+Layouts as in NVIDIA/nccl-tests: until 2.12 the last column of each half is ``error``, the largest relative error; since
+2.13 it is ``#wrong``, a count of wrong elements, and every table has ``redop`` and ``root``. 2.18 can add a timestamp
+and four columns per iteration. So the columns are taken from the table's own header.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+
+from ._bench_text import Run, number, streams
+from ._problem import problem
+
+_HEADER = re.compile(r"^\s*#\s+size\s+count\s+type\b")
+_PREFACE = re.compile(r"^\s*# (?:nccl-tests version|rccl-tests|Collective test starting:|nThread|Using devices)")
+_DEVICE = re.compile(
+    r"^\s*#\s+Rank\s+(?P<rank>\d+)\s+(?:Group\s+(?P<group>\d+)\s+)?Pid\s+\d+\s+on\s+(?P<host>\S+)\s+device\s+"
+    r"(?P<device>\d+)\s+\[(?P<bus>[0-9a-fA-Fx:.]+)\]\s*(?P<name>.*)$"
+)
+_ROW = re.compile(r"^\s*\d+\s+\d+\s+[A-Za-z]\w*\s")
+_BOUNDS = re.compile(r"^\s*# Out of bounds values\s*:\s*(\S+)\s*(OK|FAILED)?")
+_AVERAGE = re.compile(r"^\s*# Avg bus bandwidth\s*:\s*(\S+)\s*(OK|FAILED)?")
+_STAMP = re.compile(r"\s+(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\s*$")
+_DEFAULT = "# size count type redop root time algbw busbw #wrong time algbw busbw #wrong"
+_NAMES = {
+    "time": "time_us",
+    "cputime": "time_us",
+    "algbw": "algbw_gbs",
+    "busbw": "busbw_gbs",
+    "#wrong": "wrong",
+    "error": "error",
+    "i_min": "iter_min_us",
+    "i_max": "iter_max_us",
+    "i_p99": "iter_p99_us",
+    "i_cv%": "iter_cv_percent",
+}
+
+
+class _Columns:
+    """What a header says: the fields before the measurements, and the fields of each half."""
+
+    def __init__(self, header: str) -> None:
+        words = header.replace("#", " ", 1).split()
+        starts = [index for index, word in enumerate(words) if word in ("time", "cputime")]
+        ends = [*starts[1:], len(words)]
+        self.before = words[: starts[0]] if starts else words
+        self.halves = [
+            [_NAMES.get(word, word) for word in words[start:end] if word != "timestamp"]
+            for start, end in zip(starts, ends)
+        ]
+        # Where the second half begins: tells a row with only in-place values from one with only out-of-place ones.
+        places = [match.start() for match in re.finditer(r"\b(?:cpu)?time\b", header)]
+        self.second = places[1] if len(places) > 1 else len(header)
+
+
+def parse(text: str) -> List[Run]:
+    """Return every table of nccl-tests in a text, in order; each stream of a labelled text is read by itself.
+
+    A table has ``rows`` (``size`` in bytes, ``out_of_place`` and ``in_place`` with ``time_us``, ``algbw_gbs``,
+    ``busbw_gbs`` and ``wrong`` or ``error``; a half or value that is not there or N/A is None), ``devices``,
+    ``average`` and ``out_of_bounds`` as far as the program said them, ``complete`` (whether its last line came) and
+    ``problems``.
+    """
+    runs: List[Run] = []
+    for label, lines in streams(text).items():
+        runs += _Reader(label).read(lines)
+    return runs
+
+
+class _Reader:
+    """Reads the lines of one stream."""
+
+    def __init__(self, label: str) -> None:
+        self.label = label
+        self.runs: List[Run] = []
+        self.columns: Optional[_Columns] = None
+
+    def read(self, lines: Sequence[str]) -> List[Run]:
+        for line in lines:
+            self._line(line)
+        for run in self.runs:
+            _close(run)
+        # Settings and device lists without a table are from a program that did not get that far.
+        return self.runs
+
+    def _line(self, line: str) -> None:
+        if _PREFACE.match(line):
+            self._setting(line)
+        elif _HEADER.match(line):
+            run = self._run(fresh=self.columns is not None)
+            self.columns = _Columns(line)
+            run["columns"] = [*self.columns.before, *(name for half in self.columns.halves for name in half)]
+        elif _ROW.match(line):
+            self._row(line)
+        elif self.runs:
+            self._footer(line)
+
+    def _run(self, fresh: bool = False) -> Run:
+        if fresh or not self.runs:
+            self.columns = None
+            self.runs.append(
+                {
+                    "layout": "nccl-tests",
+                    "stream": self.label,
+                    "test": None,
+                    "version": None,
+                    "validation": None,
+                    "devices": [],
+                    "columns": [],
+                    "rows": [],
+                    "out_of_bounds": None,
+                    "average": None,
+                    "complete": False,
+                    "problems": [],
+                }
+            )
+        return self.runs[-1]
+
+    def _setting(self, line: str) -> None:
+        run = self._run(fresh=self.columns is not None)
+        version = re.search(r"-tests version (\S+)", line)
+        test = re.search(r"test starting: (\S+)", line)
+        checked = re.search(r"validation: (\d+)", line)
+        if version:
+            run["version"] = version.group(1)
+        if test:
+            run["test"] = test_name(test.group(1))
+        if checked:
+            run["validation"] = int(checked.group(1)) > 0
+
+    def _row(self, line: str) -> None:
+        run = self._run()
+        if self.columns is None:
+            self.columns = _Columns(_DEFAULT)
+            run["problems"].append(
+                problem("no-header", "the header of the table is missing; columns are taken as those of 2.13 and newer")
+            )
+        row, why = _read_row(line, self.columns)
+        if row is None:
+            run["problems"].append(problem("unreadable-row", f"{why}: {line.strip()[:160]}"))
+        else:
+            run["rows"].append(row)
+            if why:
+                run["problems"].append(problem("unreadable-value", why, f"size {row['size']}"))
+
+    def _footer(self, line: str) -> None:
+        run = self.runs[-1]
+        device, bounds, average = _DEVICE.match(line), _BOUNDS.match(line), _AVERAGE.match(line)
+        if device:
+            run["devices"].append(
+                {
+                    "rank": int(device.group("rank")),
+                    "host": device.group("host"),
+                    "device": int(device.group("device")),
+                    "bus": device.group("bus"),
+                    "name": device.group("name").strip(),
+                }
+            )
+        elif bounds:
+            count = _try_number(bounds.group(1))
+            run["out_of_bounds"] = {"count": count, "ok": _ok(bounds.group(2))}
+        elif average:
+            run["average"] = {"busbw_gbs": _try_number(average.group(1)), "ok": _ok(average.group(2))}
+            run["complete"] = True
+
+
+def _ok(word: Optional[str]) -> Optional[bool]:
+    return None if word is None else word == "OK"
+
+
+def _try_number(token: str) -> Optional[float]:
+    try:
+        return number(token)
+    except ValueError:
+        return None
+
+
+def _read_row(line: str, columns: _Columns) -> Tuple[Optional[Run], str]:
+    """Return a row and what could not be read in it, or None and why it is no whole row."""
+    stamp = _STAMP.search(line)
+    tokens = (line[: stamp.start()] if stamp else line).split()
+    row: Run = {"size": int(tokens[0]), "count": int(tokens[1]), "type": tokens[2], "redop": None, "root": None}
+    at = 3
+    lengths = [len(half) for half in columns.halves]
+    left = {sum(lengths), lengths[0] if lengths else 0, lengths[-1] if lengths else 0}
+    for field in columns.before[3:]:
+        if len(tokens) - at in left and not (field == "redop" and re.match(r"^[a-z]", tokens[at])):
+            continue  # an empty field: some tests print a heading without a value
+        if at < len(tokens):
+            row[field] = _root(tokens[at]) if field == "root" else tokens[at]
+            at += 1
+    values = tokens[at:]
+    halves: List[Optional[List[str]]]
+    if lengths and len(values) == sum(lengths):
+        halves = [values[: lengths[0]], values[lengths[0] :] or None]
+    elif len(lengths) == 2 and len(values) == lengths[0]:
+        # Only the text says which half it is: values end below their heading.
+        begins = line.rstrip().find(values[0], len(line) - len(line.lstrip()) + sum(map(len, tokens[:at])))
+        halves = [None, values] if begins + len(values[0]) > columns.second else [values, None]
+    else:
+        return None, f"{len(tokens)} fields where the header has {len(columns.before) + sum(lengths)}"
+    unread: List[str] = []
+    for name, half, fields in zip(("out_of_place", "in_place"), halves, [*columns.halves, []]):
+        row[name] = None if half is None else _half(half, fields, unread)
+    row.setdefault("in_place", None)
+    if stamp:
+        row["timestamp"] = stamp.group(1)
+    return row, f"no numbers: {', '.join(unread)}" if unread else ""
+
+
+def _root(token: str) -> Optional[int]:
+    return int(token) if re.match(r"^-?\d+$", token) else None
+
+
+def _half(tokens: Sequence[str], fields: Sequence[str], unread: List[str]) -> Dict[str, Optional[float]]:
+    values: Dict[str, Optional[float]] = {"time_us": None, "algbw_gbs": None, "busbw_gbs": None, "wrong": None}
+    for field, token in zip(fields, tokens):
+        try:
+            values[field] = number(token)
+        except ValueError:
+            values[field] = None
+            unread.append(f"{field} {token[:20]}")
+    return values
+
+
+def _close(run: Run) -> None:
+    if not run["rows"]:
+        run["problems"].append(problem("no-rows", "the table is empty: the program ended before its first measurement"))
+    elif not run["complete"]:
+        run["problems"].append(
+            problem("cut-short", "the output ends before '# Avg bus bandwidth': the run or the capture was cut short")
+        )
+
+
+def test_name(program: str) -> str:
+    """Return the name of the operation from that of a program: ``all_reduce`` of ``/opt/x/all_reduce_perf_mpi``."""
+    return re.sub(r"_perf(?:_mpi)?$", "", program.rpartition("/")[2])
+
+
+def parse_json(report: Mapping[str, Any]) -> Run:
+    """Return the table in a report that nccl-tests wrote with ``-J``. Its ``env`` (the whole environment) is not kept.
+
+    :raises ValueError: the mapping is no such report.
+    """
+    if not isinstance(report.get("results"), list):
+        raise ValueError("no list 'results': not a report of nccl-tests")
+    config = report.get("config") if isinstance(report.get("config"), dict) else {}
+    assert isinstance(config, dict)
+    arguments = report.get("args") or [""]
+    bounds, average = report.get("out_of_bounds") or {}, report.get("average_bus_bandwidth") or {}
+    run: Run = {
+        "layout": "nccl-tests",
+        "stream": "",
+        "test": test_name(str(arguments[0])) or None,
+        "version": None,
+        "validation": bool(config["validation"]) if "validation" in config else None,
+        "devices": [
+            {
+                "rank": device.get("rank"),
+                "host": device.get("hostname"),
+                "device": device.get("device"),
+                "bus": device.get("device_hex"),
+                "name": device.get("device_info"),
+            }
+            for device in config.get("devices") or []
+        ],
+        "columns": [],
+        "rows": [_json_row(row) for row in report["results"]],
+        "out_of_bounds": {"count": bounds.get("count"), "ok": _json_ok(bounds.get("okay"))} if bounds else None,
+        "average": (
+            {"busbw_gbs": _json_number(average.get("bandwidth")), "ok": _json_ok(average.get("okay"))}
+            if average
+            else None
+        ),
+        "complete": bool(average) and "end_time" in report,
+        "problems": [problem("program-error", str(error)) for error in report.get("errors") or [] if error],
+    }
+    _close(run)
+    return run
+
+
+def _json_row(row: Mapping[str, Any]) -> Run:
+    halves = {}
+    for name in ("out_of_place", "in_place"):
+        half = row.get(name)
+        halves[name] = half and {
+            "time_us": _json_number(half.get("time", half.get("cpu_time"))),
+            "algbw_gbs": _json_number(half.get("alg_bw")),
+            "busbw_gbs": _json_number(half.get("bus_bw")),
+            "wrong": _json_number(half.get("nwrong")),
+        }
+    root = str(row.get("root", "")).strip()
+    return {
+        "size": row.get("size"),
+        "count": row.get("count"),
+        "type": row.get("type"),
+        "redop": row.get("redop"),
+        "root": _root(root),
+        **halves,
+    }
+
+
+def _json_number(value: object) -> Optional[float]:
+    return _try_number(str(value)) if value is not None else None
+
+
+def _json_ok(word: object) -> Optional[bool]:
+    # Booleans are written as words, and "unchecked" where no minimum was asked for.
+    return {"true": True, "false": False}.get(str(word).lower())
