@@ -23,8 +23,8 @@ _MAX_BYTES = 1023  # src/misc/param.cc: name and value, each; longer ones are cu
 _NAME = re.compile(r"^[A-Z][A-Z0-9_]*$")
 _VENDOR_SCRIPTS = {
     "tcpx": "/var/lib/tcpx and its RxDM daemon bring their own settings",
-    "tcpxo": "source /var/lib/tcpxo/lib64/nccl-env-profile.sh in the job",
-    "gib": "source /usr/local/gib/scripts/set_nccl_env.sh in the job",
+    "tcpxo": "they are those of the vendor's /var/lib/tcpxo/lib64/nccl-env-profile.sh",
+    "gib": "they are those of the vendor's /usr/local/gib/scripts/set_nccl_env.sh",
 }
 
 
@@ -51,7 +51,7 @@ def variables(tree: Tree, scene: Scene, reasons: List[str]) -> Dict[str, str]:
         reasons.append(f"{name}: {why}")
 
     if scene.fabric in _VENDOR_SCRIPTS:
-        reasons.append(f"no NCCL variable is set: {_VENDOR_SCRIPTS[scene.fabric]}")
+        reasons.append(f"no NCCL variable of ours: {_VENDOR_SCRIPTS[scene.fabric]}")
         return chosen
     if scene.fabric == "efa":
         take(
@@ -117,8 +117,8 @@ def render_nccl_conf(fabric: Facts) -> str:
     """
     nccl: Mapping[str, str] = fabric["nccl"]
     lines = [
-        "# Written by gpuforge-node at boot for the network found on this node. Put your own settings into the",
-        "# environment or into ~/.nccl.conf: both win over this file.",
+        "# Written by gpuforge-node at boot for the network found on this node. Your own settings win: in the",
+        "# environment, in ~/.nccl.conf, or in this file above gpuforge's first mark.",
         f"# fabric: {fabric['fabric']}",
     ]
     lines += ["# " + re.sub(r"[^\x20-\x7e]+", "?", reason) for reason in fabric["reasons"]]

@@ -25,12 +25,13 @@ def _names(text: str) -> List[str]:
 
 
 def _later(name: str) -> Callable[[argparse.Namespace], int]:
-    """A command of _node_commands.py, which is imported when the command runs."""
+    """A command of _node_commands.py or _node_fabric.py, which is imported when the command runs."""
 
     def run(args: argparse.Namespace) -> int:
-        from . import _node_commands
+        from . import _node_commands, _node_fabric
 
-        command: Callable[[argparse.Namespace], int] = getattr(_node_commands, name)
+        home = _node_fabric if name in ("fabric", "peermem") else _node_commands
+        command: Callable[[argparse.Namespace], int] = getattr(home, name)
         return command(args)
 
     return run
@@ -66,10 +67,21 @@ def make_parser() -> argparse.ArgumentParser:
     check.set_defaults(run=_later("check"))
 
     fabric = commands.add_parser("fabric", parents=[tree], help="the network between nodes, and NCCL's settings for it")
+    where = fabric.add_mutually_exclusive_group()
+    where.add_argument(
+        "--write", metavar="FILE", help="bring our block in that file, such as /etc/nccl.conf, up to date"
+    )
+    where.add_argument("--remove", metavar="FILE", help="take our block out of that file again")
+    fabric.add_argument("--force", action="store_true", help="also when our block was edited by hand")
     fabric.add_argument(
-        "--write", metavar="FILE", help="write the settings there if they differ, such as /etc/nccl.conf"
+        "--wait", type=float, default=0.0, metavar="SECONDS", help="wait that long for adapters to come up"
     )
     fabric.set_defaults(run=_later("fabric"))
+
+    peermem = commands.add_parser("peermem", parents=[tree], help="whether nvidia-peermem is wanted on this machine")
+    peermem.add_argument("--load", action="store_true", help="load it if it is wanted")
+    peermem.add_argument("--always", action="store_true", help="wanted also where DMA-BUF does its work")
+    peermem.set_defaults(run=_later("peermem"))
 
     tune = commands.add_parser("tune", parents=[tree], help="kernel values that depend on the machine")
     tune.add_argument("--apply", action="store_true", help="set them; otherwise say what would be set")

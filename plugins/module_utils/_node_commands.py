@@ -15,7 +15,7 @@ import sys
 import tempfile
 
 from ._health.expect import Expect, parse_expect_text, read_expect
-from ._health.model import EXIT_FAIL, EXIT_OK, HealthError
+from ._health.model import EXIT_FAIL, EXIT_OK
 from ._health.tree import Tree
 
 
@@ -32,7 +32,8 @@ def write_whole(path: str, text: str) -> None:
         raise
 
 
-def _root(args: argparse.Namespace) -> str:
+def root_of(args: argparse.Namespace) -> str:
+    """The folder that ``--root`` names. Raises NotADirectoryError."""
     root: str = args.root
     if not os.path.isdir(root):
         raise NotADirectoryError(errno.ENOTDIR, "--root needs a folder", root)
@@ -54,7 +55,7 @@ def check(args: argparse.Namespace) -> int:
     from ._health.run import choose, run_checks
 
     checks = choose(args.only, args.skip)
-    tree = Tree(_root(args))
+    tree = Tree(root_of(args))
     expect = _expectations(tree, args.expect or "")
     if args.list:
         width = max(len(item.id) for item in checks)
@@ -77,7 +78,7 @@ def facts(args: argparse.Namespace) -> int:
     from ._facts import collect_facts
     from ._metadata import read_metadata
 
-    root = _root(args)
+    root = root_of(args)
     metadata = read_metadata(root)[0] if os.path.realpath(root) == "/" else None
     found = collect_facts(root, args.nvidia_smi, metadata)
     if args.json:
@@ -93,32 +94,6 @@ def facts(args: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def fabric(args: argparse.Namespace) -> int:
-    """Write NCCL's settings for the fabric to standard output, or to a file when they differ from what it holds."""
-    from ._fabric import read_fabric
-    from ._metadata import read_metadata
-    from ._nccl_conf import render_nccl_conf
-
-    root = _root(args)
-    metadata = read_metadata(root)[0] if os.path.realpath(root) == "/" else None
-    try:
-        text = render_nccl_conf(read_fabric(root, metadata))
-    except ValueError as exc:
-        raise HealthError(str(exc)) from exc
-    if not args.write:
-        sys.stdout.write(text)
-        return EXIT_OK
-    try:
-        with open(args.write, encoding="utf-8") as file:
-            before = file.read()
-    except FileNotFoundError:
-        before = ""
-    if before != text:
-        write_whole(args.write, text)
-    sys.stdout.write(f"{args.write}: {'unchanged' if before == text else 'written'}\n")
-    return EXIT_OK
-
-
 def tune(args: argparse.Namespace) -> int:
     """Set the kernel values that were put off until boot, or say what would be set; 1 when that is refused."""
     from ._tuning_boot import tune as work_out
@@ -126,7 +101,7 @@ def tune(args: argparse.Namespace) -> int:
     from ._tuning_model import TuningError
 
     try:
-        result = work_out(Host(_root(args)), apply=args.apply)
+        result = work_out(Host(root_of(args)), apply=args.apply)
     except TuningError as exc:
         sys.stderr.write(f"gpuforge-node: {exc}\n")
         return EXIT_FAIL

@@ -94,16 +94,55 @@ def test_facts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "fabric    tcp" in capsys.readouterr().out
 
 
-def test_fabric_is_written_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_fabric_is_written_once_and_taken_out_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root, target = tmp_path / "root", tmp_path / "nccl.conf"
+    (root / "proc/net").mkdir(parents=True)
+    (root / "proc/net/route").write_text("Iface\t...\neth9\t00000000\t0101A8C0\t3\t0\t0\t1\t00000000\t0\t0\t0\n")
+    assert main(["fabric", "--root", str(root)]) == 0
+    assert "# fabric: tcp" in capsys.readouterr().out
+    write = ["fabric", "--root", str(root), "--write", str(target)]
+    assert main(write) == 0
+    assert capsys.readouterr().out == f"{target}: written, fabric tcp\n  + NCCL_SOCKET_IFNAME==eth9\n"
+    at = target.stat().st_ino
+    assert main(write) == 0
+    assert capsys.readouterr().out == f"{target}: unchanged, fabric tcp\n"
+    assert (target.stat().st_ino, target.stat().st_mode & 0o777) == (at, 0o644)
+    assert main(["fabric", "--remove", str(target)]) == 0
+    assert capsys.readouterr().out == f"{target}: our block is gone\n  - NCCL_SOCKET_IFNAME==eth9\n"
+    assert not target.exists()
+    assert main(["fabric", "--remove", str(target)]) == 0
+
+
+def test_a_fabric_block_that_was_edited_is_left_and_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root, target = tmp_path / "root", tmp_path / "nccl.conf"
     root.mkdir()
-    assert main(["fabric", "--root", str(root)]) == 0
-    text = capsys.readouterr().out
-    assert "# fabric: tcp" in text
-    for said in ("written", "unchanged"):
-        assert main(["fabric", "--root", str(root), "--write", str(target)]) == 0
-        assert capsys.readouterr().out == f"{target}: {said}\n"
-    assert target.read_text() == text
+    write = ["fabric", "--root", str(root), "--write", str(target)]
+    target.write_text("NCCL_DEBUG=WARN\n")
+    assert main(write) == 0
+    edited = target.read_text().replace("# fabric: tcp", "NCCL_MINE=1")
+    target.write_text(edited)
+    for arguments in (write, ["fabric", "--remove", str(target)]):
+        assert main(arguments) == 1
+        assert "edited by hand; nothing was written" in capsys.readouterr().err
+        assert target.read_text() == edited
+    assert main([*write, "--force"]) == 0
+    assert target.read_text().startswith("NCCL_DEBUG=WARN\n# BEGIN gpuforge")
+    assert "NCCL_MINE" not in target.read_text()
+    assert main(["fabric", "--remove", str(target)]) == 0
+    assert target.read_text() == "NCCL_DEBUG=WARN\n"
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "shared").write_text("")
+    (tmp_path / "nccl.conf").symlink_to(tmp_path / "shared")
+    assert main(["fabric", "--root", str(tmp_path), "--write", str(tmp_path / "nccl.conf")]) == 0
+    assert (tmp_path / "nccl.conf").is_symlink()
+    assert "# fabric: tcp" in (tmp_path / "shared").read_text()
+
+
+def test_peermem_is_not_wanted_on_an_empty_machine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["peermem", "--load", "--root", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == "nvidia-peermem: not wanted: no NVIDIA GPU is in this machine\n"
 
 
 def test_tune_says_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
