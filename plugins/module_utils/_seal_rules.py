@@ -244,6 +244,14 @@ RULES = (
         "hier(7)",
     ),
     Rule(
+        "build_logs",
+        EMPTY,
+        ("/var/lib/dkms/*/*/*/*/log/*",),
+        "When the modules were built, and in which order two processors came to each file: two bakes of the same image "
+        "differ in nothing else.",
+        "dkms(8)",
+    ),
+    Rule(
         "histories",
         REMOVE,
         ("~/.*history", "~/.lesshst", "~/.viminfo", "~/.wget-hsts"),

@@ -1,11 +1,10 @@
-"""Which files of two baked trees differ, and why each of them does.
+"""Which files of two baked trees differ.
 
 The stacks are mounted as the bake mounts them, read-only, in a mount namespace of this process's own child.
 """
 
 from __future__ import annotations
 
-import fnmatch
 import hashlib
 import json
 import os
@@ -17,9 +16,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.bench.table import markdown
-
-# Why a file may differ between two bakes of the same inputs. What no pattern covers is printed as unexplained.
-REASONS: tuple[tuple[str, str], ...] = (("/etc/gpuforge/*", "holds the seconds that each layer took"),)
 
 
 def listing(root: Path) -> dict[str, str]:
@@ -61,10 +57,6 @@ def _list_stack(stack: Sequence[Path]) -> dict[str, str]:
     return result
 
 
-def _reason(path: str) -> str:
-    return next((reason for pattern, reason in REASONS if fnmatch.fnmatch(path, pattern)), "UNEXPLAINED")
-
-
 def report(one: Sequence[Path], two: Sequence[Path]) -> str:
     """A table of the entries that are not the same in the trees of the two stacks."""
     first, second = _list_stack(one), _list_stack(two)
@@ -74,9 +66,9 @@ def report(one: Sequence[Path], two: Sequence[Path]) -> str:
             how = (
                 "only in the first" if path not in second else "only in the second" if path not in first else "differs"
             )
-            rows.append([f"`{path}`", how, _reason(path)])
+            rows.append([f"`{path}`", how])
     head = f"{len(rows)} of {len(first)} entries differ"
-    return f"{head}\n\n{markdown(['entry', 'how', 'why'], rows)}" if rows else head
+    return f"{head}\n\n{markdown(['entry', 'how'], rows)}" if rows else head
 
 
 if __name__ == "__main__":

@@ -102,9 +102,16 @@ def test_every_rule_is_told_apart_and_says_why() -> None:
     assert all(rule.why and rule.source and all(path[0] in "/~" for path in rule.paths) for rule in RULES)
 
 
-def test_logs_are_emptied_in_place(root: Path) -> None:
-    log = write(root, "/var/log/btmp", "x" * 100, 0o660)
-    assert seal(root) == {"logs": ["/var/log/btmp"]}
+@pytest.mark.parametrize(
+    ("rule", "path"),
+    [
+        ("logs", "/var/log/btmp"),
+        ("build_logs", "/var/lib/dkms/nvidia-current/535.309.01/6.1.0-56-cloud-amd64/x86_64/log/make.log"),
+    ],
+)
+def test_logs_are_emptied_in_place(root: Path, rule: str, path: str) -> None:
+    log = write(root, path, "x" * 100, 0o660)
+    assert seal(root) == {rule: [path]}
     assert (log.stat().st_size, stat.S_IMODE(log.stat().st_mode)) == (0, 0o660)
 
 
