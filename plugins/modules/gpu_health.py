@@ -9,8 +9,8 @@ module: gpu_health
 short_description: Check whether a GPU node is well
 version_added: "0.1.0"
 description:
-  - Asks the node a list of questions about its system, driver, tuning, packages and GPUs, and says for each whether
-    it passed, failed, could not be told or did not apply, with what was seen, what was expected and what to do.
+  - Asks the node a list of questions about its system, driver, tuning, network, packages and GPUs, and says for each
+    whether it passed, failed, could not be told or did not apply, with what was seen, what was expected and what to do.
   - A question that could not be answered is V(unknown) and never counts as passed.
   - The module changes nothing and does not fail when a check does; judge RV(verdict), RV(ok) or RV(checks).
   - The program C(gpuforge-node) gives the same answers on the node itself.

@@ -7,7 +7,19 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import Dict, Iterable, List, Sequence, Tuple
 
-from . import driver, driver_live, gpu, hygiene, hygiene_content, hygiene_identity, manifest, nouveau, system, tuning
+from . import (
+    driver,
+    driver_live,
+    gpu,
+    hygiene,
+    hygiene_content,
+    hygiene_identity,
+    manifest,
+    multinode,
+    nouveau,
+    system,
+    tuning,
+)
 from .machine import Machine
 from .model import NEEDS_BOOT, Check, HealthError, Outcome, Report, Result, skipped, unknown
 from .verdict import derive
@@ -19,6 +31,7 @@ CHECKS: Tuple[Check, ...] = (
     *driver_live.CHECKS,
     *nouveau.CHECKS,
     *tuning.CHECKS,
+    *multinode.CHECKS,
     *manifest.CHECKS,
     *gpu.CHECKS,
     *hygiene.CHECKS,

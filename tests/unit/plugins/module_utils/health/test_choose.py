@@ -11,17 +11,22 @@ from ansible_collections.gpuforge.node.plugins.module_utils._health.run import C
 def test_ids_are_unique_and_carry_their_group() -> None:
     ids = [check.id for check in CHECKS]
     assert len(ids) == len(set(ids))
-    assert GROUPS == ("system", "driver", "tuning", "manifest", "gpu", "hygiene")
+    assert GROUPS == ("system", "driver", "tuning", "multinode", "manifest", "gpu", "hygiene")
 
 
 def test_hygiene_only_by_name() -> None:
-    assert {check.group for check in choose()} == {"system", "driver", "tuning", "manifest", "gpu"}
+    assert {check.group for check in choose()} == {"system", "driver", "tuning", "multinode", "manifest", "gpu"}
     assert {check.group for check in choose(["hygiene"])} == {"hygiene"}
     assert [check.id for check in choose(["hygiene.swap", "driver.dkms"])] == ["driver.dkms", "hygiene.swap"]
 
 
 def test_skip_takes_away() -> None:
-    assert {check.group for check in choose(skip=["gpu", "manifest.packages"])} == {"system", "driver", "tuning"}
+    assert {check.group for check in choose(skip=["gpu", "manifest.packages"])} == {
+        "system",
+        "driver",
+        "tuning",
+        "multinode",
+    }
     assert [check.id for check in choose(["system"], ["system.units"])] == ["system.running"]
 
 
