@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
-from . import _gpcnet, _gpu_burn, _hpl, _nccl_tests, _osu, _perftest
+from . import _gpcnet, _gpu_burn, _hpl, _nccl_json, _nccl_tests, _osu, _perftest
 from ._bench_text import Run, failures, transports
 from ._problem import problem
 
@@ -32,7 +32,7 @@ def parse(text: str) -> Dict[str, Any]:
     report = _report(text)
     if report is not None:
         try:
-            runs.append(_nccl_tests.parse_json(report))
+            runs.append(_nccl_json.parse_json(report))
         except ValueError:
             report = None
     if report is None:

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the gpuforge authors
 # MIT License
-"""Read what nccl-tests (and rccl-tests) print, of every layout since 2.0, and what they write with ``-J``.
+"""Read what nccl-tests (and rccl-tests) print, of every layout since 2.0.
 
 Layouts as in NVIDIA/nccl-tests: until 2.12 the last column of each half is ``error``, the largest relative error; since
 2.13 it is ``#wrong``, a count of wrong elements, and every table has ``redop`` and ``root``. 2.18 can add a timestamp
@@ -10,7 +10,7 @@ and four columns per iteration. So the columns are taken from the table's own he
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
 from ._bench_text import Run, number, streams
 from ._problem import problem
@@ -25,7 +25,10 @@ _ROW = re.compile(r"^\s*\d+\s+\d+\s+[A-Za-z]\w*\s")
 _BOUNDS = re.compile(r"^\s*# Out of bounds values\s*:\s*(\S+)\s*(OK|FAILED)?")
 _AVERAGE = re.compile(r"^\s*# Avg bus bandwidth\s*:\s*(\S+)\s*(OK|FAILED)?")
 _STAMP = re.compile(r"\s+(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\s*$")
-_DEFAULT = "# size count type redop root time algbw busbw #wrong time algbw busbw #wrong"
+_DEFAULT = (
+    "#       size         count      type   redop    root"
+    "     time   algbw   busbw  #wrong     time   algbw   busbw  #wrong"
+)
 _NAMES = {
     "time": "time_us",
     "cputime": "time_us",
@@ -52,6 +55,8 @@ class _Columns:
             [_NAMES.get(word, word) for word in words[start:end] if word != "timestamp"]
             for start, end in zip(starts, ends)
         ]
+        # Some tests print the heading redop and leave the field empty: only its place shows that.
+        self.redop = header.find("redop")
         # Where the second half begins: tells a row with only in-place values from one with only out-of-place ones.
         places = [match.start() for match in re.finditer(r"\b(?:cpu)?time\b", header)]
         self.second = places[1] if len(places) > 1 else len(header)
@@ -83,7 +88,7 @@ class _Reader:
         for line in lines:
             self._line(line)
         for run in self.runs:
-            _close(run)
+            close(run)
         # Settings and device lists without a table are from a program that did not get that far.
         return self.runs
 
@@ -128,7 +133,7 @@ class _Reader:
         if version:
             run["version"] = version.group(1)
         if test:
-            run["test"] = test_name(test.group(1))
+            run["test"] = operation(test.group(1))
         if checked:
             run["validation"] = int(checked.group(1)) > 0
 
@@ -161,10 +166,10 @@ class _Reader:
                 }
             )
         elif bounds:
-            count = _try_number(bounds.group(1))
+            count = number_or_none(bounds.group(1))
             run["out_of_bounds"] = {"count": count, "ok": _ok(bounds.group(2))}
         elif average:
-            run["average"] = {"busbw_gbs": _try_number(average.group(1)), "ok": _ok(average.group(2))}
+            run["average"] = {"busbw_gbs": number_or_none(average.group(1)), "ok": _ok(average.group(2))}
             run["complete"] = True
 
 
@@ -172,7 +177,7 @@ def _ok(word: Optional[str]) -> Optional[bool]:
     return None if word is None else word == "OK"
 
 
-def _try_number(token: str) -> Optional[float]:
+def number_or_none(token: str) -> Optional[float]:
     try:
         return number(token)
     except ValueError:
@@ -186,12 +191,11 @@ def _read_row(line: str, columns: _Columns) -> Tuple[Optional[Run], str]:
     row: Run = {"size": int(tokens[0]), "count": int(tokens[1]), "type": tokens[2], "redop": None, "root": None}
     at = 3
     lengths = [len(half) for half in columns.halves]
-    left = {sum(lengths), lengths[0] if lengths else 0, lengths[-1] if lengths else 0}
     for field in columns.before[3:]:
-        if len(tokens) - at in left and not (field == "redop" and re.match(r"^[a-z]", tokens[at])):
-            continue  # an empty field: some tests print a heading without a value
+        if field == "redop" and not line[columns.redop : columns.redop + len(field)].strip():
+            continue
         if at < len(tokens):
-            row[field] = _root(tokens[at]) if field == "root" else tokens[at]
+            row[field] = root_rank(tokens[at]) if field == "root" else tokens[at]
             at += 1
     values = tokens[at:]
     halves: List[Optional[List[str]]]
@@ -212,7 +216,7 @@ def _read_row(line: str, columns: _Columns) -> Tuple[Optional[Run], str]:
     return row, f"no numbers: {', '.join(unread)}" if unread else ""
 
 
-def _root(token: str) -> Optional[int]:
+def root_rank(token: str) -> Optional[int]:
     return int(token) if re.match(r"^-?\d+$", token) else None
 
 
@@ -227,8 +231,12 @@ def _half(tokens: Sequence[str], fields: Sequence[str], unread: List[str]) -> Di
     return values
 
 
-def _close(run: Run) -> None:
-    if not run["rows"]:
+def close(run: Run) -> None:
+    rows = run["rows"]
+    if rows and not run["complete"] and rows[-1]["in_place"] is None and all(row["in_place"] for row in rows[:-1]):
+        # A cut between the two halves leaves what looks like a whole row of a test without in-place values.
+        rows.pop()
+    if not rows:
         run["problems"].append(problem("no-rows", "the table is empty: the program ended before its first measurement"))
     elif not run["complete"]:
         run["problems"].append(
@@ -236,78 +244,6 @@ def _close(run: Run) -> None:
         )
 
 
-def test_name(program: str) -> str:
+def operation(program: str) -> str:
     """Return the name of the operation from that of a program: ``all_reduce`` of ``/opt/x/all_reduce_perf_mpi``."""
     return re.sub(r"_perf(?:_mpi)?$", "", program.rpartition("/")[2])
-
-
-def parse_json(report: Mapping[str, Any]) -> Run:
-    """Return the table in a report that nccl-tests wrote with ``-J``. Its ``env`` (the whole environment) is not kept.
-
-    :raises ValueError: the mapping is no such report.
-    """
-    if not isinstance(report.get("results"), list):
-        raise ValueError("no list 'results': not a report of nccl-tests")
-    config = report.get("config") if isinstance(report.get("config"), dict) else {}
-    assert isinstance(config, dict)
-    arguments = report.get("args") or [""]
-    bounds, average = report.get("out_of_bounds") or {}, report.get("average_bus_bandwidth") or {}
-    run: Run = {
-        "layout": "nccl-tests",
-        "stream": "",
-        "test": test_name(str(arguments[0])) or None,
-        "version": None,
-        "validation": bool(config["validation"]) if "validation" in config else None,
-        "devices": [
-            {
-                "rank": device.get("rank"),
-                "host": device.get("hostname"),
-                "device": device.get("device"),
-                "bus": device.get("device_hex"),
-                "name": device.get("device_info"),
-            }
-            for device in config.get("devices") or []
-        ],
-        "columns": [],
-        "rows": [_json_row(row) for row in report["results"]],
-        "out_of_bounds": {"count": bounds.get("count"), "ok": _json_ok(bounds.get("okay"))} if bounds else None,
-        "average": (
-            {"busbw_gbs": _json_number(average.get("bandwidth")), "ok": _json_ok(average.get("okay"))}
-            if average
-            else None
-        ),
-        "complete": bool(average) and "end_time" in report,
-        "problems": [problem("program-error", str(error)) for error in report.get("errors") or [] if error],
-    }
-    _close(run)
-    return run
-
-
-def _json_row(row: Mapping[str, Any]) -> Run:
-    halves = {}
-    for name in ("out_of_place", "in_place"):
-        half = row.get(name)
-        halves[name] = half and {
-            "time_us": _json_number(half.get("time", half.get("cpu_time"))),
-            "algbw_gbs": _json_number(half.get("alg_bw")),
-            "busbw_gbs": _json_number(half.get("bus_bw")),
-            "wrong": _json_number(half.get("nwrong")),
-        }
-    root = str(row.get("root", "")).strip()
-    return {
-        "size": row.get("size"),
-        "count": row.get("count"),
-        "type": row.get("type"),
-        "redop": row.get("redop"),
-        "root": _root(root),
-        **halves,
-    }
-
-
-def _json_number(value: object) -> Optional[float]:
-    return _try_number(str(value)) if value is not None else None
-
-
-def _json_ok(word: object) -> Optional[bool]:
-    # Booleans are written as words, and "unchecked" where no minimum was asked for.
-    return {"true": True, "false": False}.get(str(word).lower())
