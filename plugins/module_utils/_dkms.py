@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from typing import Dict, List, Mapping, Optional, Set, Tuple
+from typing import List, Mapping, Set, Tuple
 
 from ._dpkg import Package
 from ._rootfs import inside, names, read_text
@@ -110,40 +110,6 @@ def compiler_lines(log: str, before: int = 1, after: int = 3, limit: int = 40) -
     return [lines[number][:300] for number in sorted(wanted) if number < len(lines)][:limit]
 
 
-def module_info(root: str, kernel: str, name: str) -> Optional[Dict[str, List[str]]]:
-    """Return the fields of module ``name`` (its file's name without suffix) for ``kernel``, or None if it is not there.
-
-    :returns: e.g. ``{"version": ["535.309.01"], "license": ["NVIDIA"], "parmtype": ["NVreg_EnableMSI:int", ...]}``.
-    :raises ValueError: the file is compressed in a way the standard library cannot read.
-    """
-    path = find_module(root, kernel, name)
-    if path is None:
-        return None
-    return parse_modinfo(_decompress(path))
-
-
-def find_module(root: str, kernel: str, name: str) -> Optional[str]:
-    """Return the host path of a module's file; ``updates`` goes first, as depmod has it."""
-    base = "%s/%s" % (MODULES, kernel)
-    for folder in ("updates", "extra", "kernel"):
-        for at, _dirs, files in os.walk(inside(root, "%s/%s" % (base, folder))):
-            for suffix in (".ko", ".ko.xz", ".ko.gz", ".ko.zst"):
-                if name + suffix in files:
-                    return os.path.join(at, name + suffix)
-    return None
-
-
-def parse_modinfo(data: bytes) -> Dict[str, List[str]]:
-    """Return the ``key=value`` strings of an ELF module's ``.modinfo`` section, found by their shape.
-
-    They are NUL-separated and start with the license or version; a full ELF reader is not needed to tell them.
-    """
-    found: Dict[str, List[str]] = {}
-    for match in re.finditer(rb"(?<=\0)(version|license|srcversion|vermagic|parmtype|name)=([\x20-\x7e]+)(?=\0)", data):
-        found.setdefault(match.group(1).decode(), []).append(match.group(2).decode())
-    return found
-
-
 def _build(root: str, name: str, version: str, kernel: str) -> Build:
     base = "%s/%s/%s" % (TREE, name, version)
     for arch in names(root, "%s/%s" % (base, kernel)):
@@ -175,19 +141,3 @@ def _existing(root: str, path: str) -> str:
 def _is_command(line: str) -> bool:
     """Whether a line is a compiler call echoed by make: thousands of characters that explain nothing."""
     return len(line) > 300 and bool(re.match(r"\s*(set -e|\S*gcc|cc|ld|/bin/sh|if )\b", line))
-
-
-def _decompress(path: str) -> bytes:
-    with open(path, "rb") as stream:
-        data = stream.read()
-    if path.endswith(".xz"):
-        import lzma
-
-        return lzma.decompress(data)
-    if path.endswith(".gz"):
-        import gzip
-
-        return gzip.decompress(data)
-    if path.endswith(".zst"):
-        raise ValueError("%s is compressed with zstd, which needs modinfo to be read" % path)
-    return data

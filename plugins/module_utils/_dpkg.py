@@ -10,6 +10,8 @@ from typing import Dict, Iterator
 from ._rootfs import read_text
 
 STATUS = "/var/lib/dpkg/status"
+#: dpkg(1), "Package states": the files of these are on the disk in working order.
+_WHOLE = ("installed", "triggers-awaited", "triggers-pending")
 
 
 @dataclass(frozen=True)
@@ -24,8 +26,8 @@ class Package:
 
     @property
     def installed(self) -> bool:
-        """Whether it is unpacked and configured."""
-        return self.state == "installed"
+        """Whether it is unpacked and configured. One that left its configuration behind is not."""
+        return self.state in _WHOLE
 
 
 def read_packages(root: str = "/") -> Dict[str, Package]:

@@ -7,7 +7,8 @@ from __future__ import annotations
 import json
 from typing import Dict, List, Mapping
 
-from .dpkg import STATUS_FILE, installed
+from .._dpkg import STATUS
+from .dpkg import installed
 from .machine import Machine
 from .model import WARNING, Check, Outcome, failed, passed, skipped, unknown
 
@@ -72,7 +73,7 @@ def _packages(machine: Machine) -> Outcome:
     try:
         found = installed(machine)
     except OSError as exc:
-        return unknown(f"{STATUS_FILE}: {exc.strerror}", _EXPECTED)
+        return unknown(f"{STATUS}: {exc.strerror}", _EXPECTED)
     lines = differences(wanted, found)
     if not lines:
         return passed(f"{len(found)} packages, all alike", _EXPECTED)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import lzma
-
 import pytest
 
 from ansible_collections.gpuforge.node.plugins.module_utils._dkms import (
@@ -12,8 +10,6 @@ from ansible_collections.gpuforge.node.plugins.module_utils._dkms import (
     builds,
     compiler_lines,
     kernels,
-    module_info,
-    parse_modinfo,
     sort_key,
     wanted_headers,
 )
@@ -168,26 +164,3 @@ def test_wanted_headers():
         "linux-headers-6.1.0-9-amd64",
         "linux-headers-cloud-amd64",
     ]
-
-
-MODULE = (
-    b"\x7fELF junk version=9.9 \0license=NVIDIA\0version=535.309.01\0parmtype=NVreg_EnableMSI:int\0"
-    b"parmtype=NVreg_RmMsg:charp\0vermagic=6.1.0 SMP \0more"
-)
-
-
-def test_parse_modinfo():
-    found = parse_modinfo(MODULE)
-    assert found["version"] == ["535.309.01"]
-    assert found["parmtype"] == ["NVreg_EnableMSI:int", "NVreg_RmMsg:charp"]
-
-
-def test_module_info(tmp_path):
-    folder = tmp_path / "lib/modules" / NEW / "updates/dkms"
-    folder.mkdir(parents=True)
-    assert module_info(str(tmp_path), NEW, "nvidia") is None
-    (folder / "nvidia.ko.xz").write_bytes(lzma.compress(MODULE))
-    assert module_info(str(tmp_path), NEW, "nvidia")["license"] == ["NVIDIA"]
-    (folder / "other.ko.zst").write_bytes(b"")
-    with pytest.raises(ValueError, match=r"other\.ko\.zst is compressed with zstd"):
-        module_info(str(tmp_path), NEW, "other")

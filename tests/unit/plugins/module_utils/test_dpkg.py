@@ -40,6 +40,11 @@ def test_only_configured_packages_count_as_installed():
     assert [package.name for package in parse_status(STATUS) if package.installed] == ["libcuda1"]
 
 
+def test_a_package_whose_triggers_wait_is_installed_and_one_that_was_removed_is_not():
+    states = ("installed", "triggers-awaited", "triggers-pending", "config-files", "half-configured", "unpacked")
+    assert [Package("a", "1", "a", state).installed for state in states] == [True] * 3 + [False] * 3
+
+
 def test_read_packages(tmp_path):
     assert read_packages(str(tmp_path)) == {}
     (tmp_path / "var/lib/dpkg").mkdir(parents=True)
