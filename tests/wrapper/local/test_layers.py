@@ -6,11 +6,17 @@ import pytest
 
 from gpuforge.collection import Collection
 from gpuforge.errors import Refused
-from gpuforge.layers import Layer, layer_digest, plugin_closure, role_closure, role_digest, site_layers
+from gpuforge.layers import Layer, layer_digest, plugin_closure, role_closure, role_digest, site_layers, switch
 
 
 def test_the_order_is_that_of_the_playbook(collection: Collection) -> None:
     assert site_layers(collection) == (Layer("low", ""), Layer("optional", "enable_optional"), Layer("high", ""))
+
+
+def test_a_layer_with_a_condition_is_switched_on_by_its_variable(collection: Collection) -> None:
+    assert switch(collection, "optional") == {"enable_optional": True}
+    assert switch(collection, "low") == {}
+    assert switch(collection, "image_seal") == {}
 
 
 def test_a_role_without_a_tag_of_its_name_is_refused(collection: Collection) -> None:

@@ -15,7 +15,7 @@ from gpuforge.collection import Collection, find_collection
 from gpuforge.errors import NoRoot, Refused, TaskFailed
 from gpuforge.events import Kind, Status, make_event
 from gpuforge.guard import TOOLS as GUARD_TOOLS
-from gpuforge.layers import SEAL, layer_digest
+from gpuforge.layers import SEAL, layer_digest, switch
 from gpuforge.manifest import RECORD, ImageRecord, load_manifest
 from gpuforge.plan import Plan, PlanItem, image_digest, make_plan, plan_layers
 from gpuforge.providers.local import base_tree, boot
@@ -123,7 +123,8 @@ class _Run:
             self._say("layer", "start", item.name, item.reason)
             playbook = self.collection.seal if item.name == SEAL else self.collection.site
             try:
-                entry = self.builder.layer(item.name, item.digest, playbook, stack, self.plan.variables)
+                variables = {**self.plan.variables, **switch(self.collection, item.name)}
+                entry = self.builder.layer(item.name, item.digest, playbook, stack, variables)
             except TaskFailed as exc:
                 self._say("layer", "failed", item.name, exc.message)
                 raise

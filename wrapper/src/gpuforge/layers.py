@@ -53,6 +53,11 @@ def site_layers(collection: Collection) -> tuple[Layer, ...]:
     return tuple(layers)
 
 
+def switch(collection: Collection, name: str) -> dict[str, bool]:
+    """The variable that turns the layer *name* on in site.yml; nothing for a layer that is always on."""
+    return {layer.condition: True for layer in site_layers(collection) if layer.name == name and layer.condition}
+
+
 @cache
 def _yaml(path: Path) -> Any:
     return yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
