@@ -93,7 +93,10 @@ class _Reader:
         return self.runs
 
     def _line(self, line: str) -> None:
-        if _PREFACE.match(line):
+        device = _DEVICE.match(line)
+        if device:
+            self._device(device)
+        elif _PREFACE.match(line):
             self._setting(line)
         elif _HEADER.match(line):
             run = self._run(fresh=self.columns is not None)
@@ -137,6 +140,17 @@ class _Reader:
         if checked:
             run["validation"] = int(checked.group(1)) > 0
 
+    def _device(self, match: re.Match[str]) -> None:
+        self._run(fresh=self.columns is not None)["devices"].append(
+            {
+                "rank": int(match.group("rank")),
+                "host": match.group("host"),
+                "device": int(match.group("device")),
+                "bus": match.group("bus"),
+                "name": match.group("name").strip(),
+            }
+        )
+
     def _row(self, line: str) -> None:
         run = self._run()
         if self.columns is None:
@@ -154,18 +168,8 @@ class _Reader:
 
     def _footer(self, line: str) -> None:
         run = self.runs[-1]
-        device, bounds, average = _DEVICE.match(line), _BOUNDS.match(line), _AVERAGE.match(line)
-        if device:
-            run["devices"].append(
-                {
-                    "rank": int(device.group("rank")),
-                    "host": device.group("host"),
-                    "device": int(device.group("device")),
-                    "bus": device.group("bus"),
-                    "name": device.group("name").strip(),
-                }
-            )
-        elif bounds:
+        bounds, average = _BOUNDS.match(line), _AVERAGE.match(line)
+        if bounds:
             count = number_or_none(bounds.group(1))
             run["out_of_bounds"] = {"count": count, "ok": _ok(bounds.group(2))}
         elif average:

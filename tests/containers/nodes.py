@@ -20,7 +20,7 @@ from .engine import run_name, settings
 TOP = Path(__file__).resolve().parents[2]
 USER = "admin"
 """The user that Ansible logs in as; it becomes root by sudo without a password."""
-_SET_UP = f"""\
+SET_UP = f"""\
 set -eu
 useradd --create-home --shell /bin/bash {USER}
 echo '{USER} ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/{USER}
@@ -102,7 +102,7 @@ def _open(name: str, container: str, environment: Mapping[str, str], folder: Pat
     wait_until_booted(environment, container)
     address = podman(environment, "inspect", "--format={{.NetworkSettings.IPAddress}}", container).strip()
     node = Node(name, container, address, environment)
-    node.run("sh", "-c", _SET_UP, text=(folder / "id_ed25519.pub").read_text())
+    node.run("sh", "-c", SET_UP, text=(folder / "id_ed25519.pub").read_text())
     with (folder / "known_hosts").open("a") as known:
         known.write(f"{address} {node.run('cat', '/etc/ssh/ssh_host_ed25519_key.pub')}")
     return node
