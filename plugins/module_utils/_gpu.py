@@ -72,6 +72,7 @@ def read_gpus(
     nvidia_smi: Optional[str] = None,
     timeout: float = DEFAULT_TIMEOUT,
     *,
+    bus_only: bool = False,
     tree: Optional[Tree] = None,
     devices: Optional[List[PciDevice]] = None,
 ) -> Facts:
@@ -80,12 +81,13 @@ def read_gpus(
     :param root: directory that stands for ``/``.
     :param nvidia_smi: program to ask; None looks in PATH, and only when *root* is ``/``.
     :param timeout: seconds that all runs of the program may take together.
+    :param bus_only: ask the bus alone, no program.
     :param tree: an open tree of *root*, to share its cache.
     :param devices: the tree's PCI devices, when they are known already.
     """
     tree = tree or Tree(root)
     devices = read_pci(tree) if devices is None else devices
-    program = find_program(nvidia_smi, root)
+    program = None if bus_only else find_program(nvidia_smi, root)
     report = SmiReport()
     if program is not None:
         report = _ask(program, timeout)

@@ -31,6 +31,10 @@ options:
       so.
     type: float
     default: 30.0
+  bus_only:
+    description: Ask the PCI bus alone and not the driver. Quick, and enough to know which GPUs there are.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: Only reads.
@@ -200,6 +204,7 @@ def main() -> None:
             "root": {"type": "path", "default": "/"},
             "nvidia_smi": {"type": "path"},
             "timeout": {"type": "float", "default": DEFAULT_TIMEOUT},
+            "bus_only": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
@@ -208,7 +213,9 @@ def main() -> None:
         module.fail_json(msg=f"root={root} is no folder: give the folder that stands for / of the node to read")
     if timeout <= 0:
         module.fail_json(msg=f"timeout={timeout:g} leaves nvidia-smi no time: give seconds above 0, such as 30")
-    module.exit_json(changed=False, **read_gpus(root, module.params["nvidia_smi"], timeout))
+    module.exit_json(
+        changed=False, **read_gpus(root, module.params["nvidia_smi"], timeout, bus_only=module.params["bus_only"])
+    )
 
 
 if __name__ == "__main__":

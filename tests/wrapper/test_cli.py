@@ -59,7 +59,7 @@ USAGE: dict[str, tuple[list[str], str]] = {
     "misspelt command": (
         ["bkae", "x"],
         (
-            'error: "bkae" is not one of plan, bake, verify, list, show, diff, gc, import\n'
+            'error: "bkae" is not one of plan, bake, verify, list, show, diff, gc, stack, import\n'
             '  what to do: did you mean "bake"? see gpuforge --help\n'
         ),
     ),

@@ -138,13 +138,22 @@ CASES: dict[str, tuple[str, list[str]]] = {
     ),
     "driver": (
         "stack: {driver: latest}",
-        ['s.yml:2:17: stack.driver: is "latest"\n    give a version such as "595.91.07" or a branch such as "595"'],
+        [
+            's.yml:2:17: stack.driver: is "latest"\n'
+            '    give a version such as "595.91.07", a branch such as "595", or production, lts or newest'
+        ],
     ),
     "driver of four parts": (
         "stack: {driver: 535.1.2.3}",
-        ['s.yml:2:17: stack.driver: is "535.1.2.3"\n    give a version such as "595.91.07" or a branch such as "595"'],
+        [
+            's.yml:2:17: stack.driver: is "535.1.2.3"\n'
+            '    give a version such as "595.91.07", a branch such as "595", or production, lts or newest'
+        ],
     ),
-    "cuda": ("stack: {cuda: '13'}", ['s.yml:2:15: stack.cuda: is "13"\n    give a version such as "13.2"']),
+    "cuda": (
+        "stack: {cuda: '13'}",
+        ['s.yml:2:15: stack.cuda: is "13"\n    give a version such as "13.2", or "13.x" for the newest'],
+    ),
     "source": (
         "stack: {source: nvida}",
         ['s.yml:2:17: stack.source: is "nvida"\n    did you mean "nvidia"? known here: nvidia, distribution'],

@@ -7,11 +7,12 @@ from __future__ import annotations
 import datetime
 from typing import Any, Dict, List, Mapping, Optional
 
-from .check import Verdict, check
+from .check import check
+from .listing import facts_json
 from .load import CompatError, load
 from .model import Compat
 from .nearest import Nearest, nearest
-from .request import RequestError, parse_request
+from .request import RequestError, looks_like_cuda, parse_request
 from .resolved import resolved
 
 
@@ -107,4 +108,4 @@ def _line(item: Mapping[str, Any]) -> str:
     return f"{item['what']} ({item['why']}){seen}{hint}"
 
 
-__all__ = ["StackError", "Verdict", "load_facts", "render", "stack_check"]
+__all__ = ["StackError", "facts_json", "load_facts", "looks_like_cuda", "render", "stack_check"]

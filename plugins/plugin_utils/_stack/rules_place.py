@@ -48,7 +48,7 @@ def archive(case: Case) -> Iterator[Finding]:
             "archive-branch", f"{row.id} ships no NVIDIA driver", "take the driver from NVIDIA's repository", row
         )
         return
-    if case.choice.branch not in row.archive.branches:
+    if case.branch is not None and case.choice.branch not in row.archive.branches:
         yield case.say(
             "archive-branch", f"the archive of {row.id} has no driver of branch {case.choice.branch}",
             f"it has {join(row.archive.branches)}; others come from NVIDIA's repository", (row, "archive"),

@@ -123,11 +123,47 @@ def make_parser() -> argparse.ArgumentParser:
     collect = command("gc", "what is stale or leaked in the work directory; deletes only with --yes")
     collect.add_argument("--yes", action="store_true", help="delete what is listed")
 
+    _add_stack(command("stack", "check a combination of driver, CUDA and GPUs, or find a working one, without a spec"))
+
     imports = command("import", "write a spec from the variables file of a Packer build")
     imports.add_argument("file", type=Path, metavar="FILE", help="for example my.pkrvars.hcl")
     imports.add_argument("-o", "--output", type=Path, metavar="SPEC", help="where to write (default: standard output)")
     imports.add_argument("--force", action="store_true", help="overwrite SPEC")
     return parser
+
+
+def _add_stack(parser: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, title="verbs")
+
+    def verb(name: str, text: str) -> argparse.ArgumentParser:
+        sub = verbs.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.", allow_abbrev=False)
+        _add_common(sub, top=False)
+        files = sub.add_argument_group("facts")
+        files.add_argument("--compat", type=Path, metavar="FILE", help="your own facts (YAML), laid over gpuforge's")
+        files.add_argument("--releases", type=Path, metavar="FILE", help="NVIDIA's releases.json, saved to a file")
+        return sub
+
+    check = verb("check", "whether a combination can work: every refusal and warning, the nearest one that works")
+    check.add_argument("--driver", default="", metavar="V", help="version, branch, production, lts, newest or none")
+    resolve = verb("resolve", "the exact versions that a word comes to")
+    resolve.add_argument("words", nargs="+", metavar="WORDS", help='lts, 13.x, or "newest for H100 on Debian 12"')
+    for sub in (check, resolve):
+        sub.add_argument("--cuda", action="append", default=[], metavar="V", help="release, toolkit, 13.x or newest")
+        sub.add_argument("--flavour", choices=("auto", "open", "proprietary"), default="auto", help="kernel module")
+        sub.add_argument(
+            "--source", choices=("nvidia", "distribution"), default="nvidia", help="where the driver is from"
+        )
+        sub.add_argument(
+            "--os", "--distribution", default="", dest="distribution", metavar="NAME", help="such as debian12"
+        )
+        sub.add_argument("--gpu", action="append", default=[], metavar="NAME", help="product, generation or 10de:ID")
+        sub.add_argument("--kernel", default="", metavar="V", help="kernel of the node")
+        sub.add_argument("--fabricmanager", default="", metavar="V", help="version, or yes for the driver's own")
+        sub.add_argument("--dcgm", default="", metavar="V", help="version or newest")
+        sub.add_argument("--container-toolkit", default="", metavar="V", help="version or newest")
+        sub.add_argument("--lock", action="append", default=[], metavar="NAME", help="locked Python environment")
+        sub.add_argument("--allow-unknown", action="store_true", help="what nobody knows anything about only warns")
+    verb("list", "the branches, toolkits and GPUs that are known")
 
 
 def _add_provider(parser: argparse.ArgumentParser) -> None:

@@ -52,7 +52,9 @@ def _plan_text(made: Plan) -> str:
 
     items = [made.base, *made.layers, made.image]
     missing = sum(item.state != "cached" for item in items)
-    lines = [table(map(row, items)), *(f"warning: {warning}" for warning in made.warnings)]
+    lines = [table(map(row, items))]
+    lines += [f"stack: {stack}"] if (stack := made.stack.summary()) else []
+    lines += [f"warning: {warning}" for warning in made.warnings]
     lines.append(f"to bake: {missing} of {len(items)}" if missing else "to bake: nothing")
     return "\n".join(lines)
 
@@ -255,6 +257,13 @@ def import_file(args: Namespace, console: Console) -> int:
     return EXIT_DONE
 
 
+def stack(args: Namespace, console: Console) -> int:
+    """``gpuforge stack VERB``: the stack check without a spec."""
+    from gpuforge.stack_command import run
+
+    return run(args, console)
+
+
 COMMANDS: Final[Mapping[str, Callable[[Namespace, Console], int]]] = {
     "plan": plan,
     "bake": bake,
@@ -264,4 +273,5 @@ COMMANDS: Final[Mapping[str, Callable[[Namespace, Console], int]]] = {
     "diff": diff,
     "gc": gc,
     "import": import_file,
+    "stack": stack,
 }

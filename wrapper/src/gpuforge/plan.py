@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -18,6 +18,7 @@ from gpuforge.layers import SEAL, Layer, layer_digest, role_closure, role_option
 from gpuforge.providers.local import base_tree
 from gpuforge.providers.local.store import Damaged, Entry, Store
 from gpuforge.spec import Spec
+from gpuforge.stack import StackAnswer, check_spec, exact
 
 State = Literal["cached", "bake", "unknown"]
 
@@ -47,7 +48,8 @@ class PlanItem:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The whole intention. ``variables`` are the role variables that the layers get."""
+    """The whole intention. ``variables`` are the role variables that the layers get, ``stack`` what was said of the
+    NVIDIA stack."""
 
     spec: Spec
     base: PlanItem
@@ -56,6 +58,7 @@ class Plan:
     refusals: tuple[Problem, ...]
     warnings: tuple[str, ...]
     variables: Mapping[str, Any]
+    stack: StackAnswer = field(default_factory=StackAnswer)
 
     def to_json(self) -> dict[str, Any]:
         """JSON-ready form."""
@@ -67,6 +70,7 @@ class Plan:
             "image": asdict(self.image),
             "refusals": [asdict(problem) for problem in self.refusals],
             "warnings": list(self.warnings),
+            "stack": self.stack.resolved,
         }
 
 
@@ -157,6 +161,12 @@ def refusals(spec: Spec, collection: Collection) -> tuple[Problem, ...]:
     return tuple(problems)
 
 
+def check_stack(spec: Spec, collection: Collection, wanted: Iterable[str], variables: Mapping[str, Any]) -> StackAnswer:
+    """What the collection's own check says of the NVIDIA stack of *spec*."""
+    source = role_options(collection, "nvidia_driver").get("nvidia_driver_source", {})
+    return check_spec(spec, collection, wanted, variables, str(source.get("default", "nvidia")))
+
+
 def image_digest(spec: Spec, top: str) -> str:
     """The digest of the image of *spec* whose sealed tree is *top*: what is done after boot verification is no part
     of it."""
@@ -208,17 +218,14 @@ def make_plan(spec: Spec, *, work_dir: Path, refresh: bool = False, collection: 
     at."""
     collection = collection or find_collection()
     store = Store(work_dir)
-    refused = refusals(spec, collection)
-    variables = {
-        **spec.vars,
-        **{
-            name: value
-            for name, (_, value) in stack_variables(spec, enabled_layers(spec, site_layers(collection))).items()
-        },
-    }
+    wanted = enabled_layers(spec, site_layers(collection))
+    variables = {**spec.vars, **{name: value for name, (_, value) in stack_variables(spec, wanted).items()}}
+    stack = check_stack(spec, collection, wanted, variables)
+    refused = (*refusals(spec, collection), *stack.refusals)
     if refused:
         nothing = PlanItem("", "base", None, "unknown", "refused")
-        return Plan(spec, nothing, (), replace(nothing, kind="image"), refused, (), variables)
+        return Plan(spec, nothing, (), replace(nothing, kind="image"), refused, stack.warnings, variables, stack)
+    variables = exact(variables, stack)
     recipe = base_tree.recipe(spec.base)
     name = f"{recipe.distribution} {recipe.release}"
     current = base_tree.current_base(store, recipe, spec.base.max_age_days, refresh=refresh)
@@ -229,4 +236,4 @@ def make_plan(spec: Spec, *, work_dir: Path, refresh: bool = False, collection: 
     else:
         base = _item(store, "base", name, current.digest)
     layers = plan_layers(spec, collection, store, base.digest, variables)
-    return Plan(spec, base, layers, plan_image(spec, store, layers), (), (), variables)
+    return Plan(spec, base, layers, plan_image(spec, store, layers), (), stack.warnings, variables, stack)

@@ -71,6 +71,8 @@ def _build(path: Path, values: Mapping[str, Any], written: Mapping[str, Any]) ->
     if any(base.get(key) for key in ("image", "family", "ami", "name", "ssm")):
         base |= {"distribution": "", "release": ""}
     disk = {**values["disk"], "formats": tuple(values["disk"]["formats"])}
+    gpus = values["stack"]["gpus"]
+    stack = {**values["stack"], "gpus": None if gpus is None else tuple(gpus)}
     verify = {**values["verify"], "firmware": tuple(values["verify"]["firmware"])}
     return Spec(
         path=path,
@@ -78,7 +80,7 @@ def _build(path: Path, values: Mapping[str, Any], written: Mapping[str, Any]) ->
         description=values["description"],
         provider=cast(Provider, values["provider"]),
         base=Base(**base),
-        stack=Stack(**values["stack"]),
+        stack=Stack(**stack),
         layers=values["layers"],
         vars=values["vars"],
         disk=Disk(**disk),

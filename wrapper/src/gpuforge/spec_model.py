@@ -47,6 +47,10 @@ class _Stack(_Strict):
     cuda: Text | None = None
     source: s.Source = "nvidia"
     flavour: s.Flavour = "auto"
+    gpus: list[Text] | None = None
+    compat: Text | None = None
+    releases: Text | None = None
+    allow_unknown: bool | None = None
 
 
 class _Disk(_Strict):

@@ -38,8 +38,9 @@ SIZE_GIB = (4, 65536)
 # A boot under software emulation takes a minute or two; a day is longer than anything that still works.
 TIMEOUT_S = (30, 86400)
 
-_DRIVER = re.compile(r"\d{3}(\.\d{2,3}(\.\d{2})?)?")
-_CUDA = re.compile(r"\d{1,2}\.\d{1,2}(\.\d{1,2})?")
+# Versions, branches, and the words that the stack check resolves to one (plugins/plugin_utils/_stack/request.py).
+_DRIVER = re.compile(r"\d{3}(\.\d{2,3}(\.\d{2})?)?|production|lts|new_feature|newest")
+_CUDA = re.compile(r"\d{1,2}\.(x|\d{1,2}(\.\d{1,2})?)|newest")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MIRROR = re.compile(r"(https?|file|copy):/\S+")
 
@@ -152,12 +153,14 @@ def _archive(base: Mapping[str, Any]) -> Iterator[Finding]:
 
 def _stack(stack: Mapping[str, Any]) -> Iterator[Finding]:
     driver, cuda = stack.get("driver"), stack.get("cuda")
+    yield from _list(stack, "stack", "gpus", "an image without GPUs in mind has no such key", "list GPUs, or remove it")
     if isinstance(driver, str) and driver and not _DRIVER.fullmatch(driver):
         yield Finding(
-            ("stack", "driver"), f'is "{driver}"', "", 'give a version such as "595.91.07" or a branch such as "595"'
-        )
+            ("stack", "driver"), f'is "{driver}"', "",
+            'give a version such as "595.91.07", a branch such as "595", or production, lts or newest',
+        )  # fmt: skip
     if isinstance(cuda, str) and cuda and not _CUDA.fullmatch(cuda):
-        yield Finding(("stack", "cuda"), f'is "{cuda}"', "", 'give a version such as "13.2"')
+        yield Finding(("stack", "cuda"), f'is "{cuda}"', "", 'give a version such as "13.2", or "13.x" for the newest')
 
 
 def _disk(disk: Mapping[str, Any]) -> Iterator[Finding]:

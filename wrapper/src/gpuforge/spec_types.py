@@ -45,12 +45,20 @@ class Base:
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """The NVIDIA stack. ``driver`` is an exact version or a branch; None leaves the choice to ``source``."""
+    """The NVIDIA stack. ``driver`` is an exact version, a branch, or a word such as production; None leaves the choice
+    to ``source``. ``gpus`` are those that the image is for, by product, generation or PCI id. ``compat`` and
+    ``releases`` are files that are laid over the compatibility facts; with ``allow_unknown`` what nobody knows anything
+    about warns instead of refusing.
+    """
 
     driver: str | None = None
     cuda: str | None = None
     source: Source = "nvidia"
     flavour: Flavour = "auto"
+    gpus: tuple[str, ...] | None = None
+    compat: str | None = None
+    releases: str | None = None
+    allow_unknown: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
