@@ -139,15 +139,19 @@ CASES: dict[str, tuple[str, list[str]]] = {
     "driver": (
         "stack: {driver: latest}",
         [
-            's.yml:2:17: stack.driver: is "latest"\n'
-            '    give a version such as "595.91.07", a branch such as "595", or production, lts or newest'
+            (
+                's.yml:2:17: stack.driver: is "latest"\n'
+                '    give a version such as "595.91.07", a branch such as "595", or production, lts or newest'
+            )
         ],
     ),
     "driver of four parts": (
         "stack: {driver: 535.1.2.3}",
         [
-            's.yml:2:17: stack.driver: is "535.1.2.3"\n'
-            '    give a version such as "595.91.07", a branch such as "595", or production, lts or newest'
+            (
+                's.yml:2:17: stack.driver: is "535.1.2.3"\n'
+                '    give a version such as "595.91.07", a branch such as "595", or production, lts or newest'
+            )
         ],
     ),
     "cuda": (
