@@ -56,16 +56,16 @@ class Cluster:
         )
 
 
-def connect(nodes: list[Node], folder: Path) -> None:
-    """Let the user of each node log in to every node without a password, host keys checked."""
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / "mesh")], check=True)
+def connect(nodes: list[Node], folder: Path, user: str) -> None:
+    """Let a user log in from each node to every node without a password, host keys checked."""
     for node in nodes:
-        home = f"/home/{USER}/.ssh"
+        home = f"/home/{user}/.ssh"
+        node.run("install", "-d", "-m", "0700", "-o", user, "-g", user, home)
         for name, text in (
             (f"{home}/id_ed25519", (folder / "mesh").read_text()),
             (f"{home}/known_hosts", (folder / "known_hosts").read_text()),
         ):
-            node.run("sh", "-c", f"umask 077; cat > {name}; chown {USER}: {name}", text=text)
+            node.run("sh", "-c", f"umask 077; cat > {name}; chown {user}: {name}", text=text)
         key = (folder / "mesh.pub").read_text()
         node.run("sh", "-c", f"cat >> {home}/authorized_keys", text=key)
 
@@ -75,7 +75,11 @@ def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     """Two live nodes with Open MPI and the benchmark where OSU's own installation would put it."""
     folder = tmp_path_factory.mktemp("benchmark")
     with running_nodes("mpi", dict.fromkeys(("cpu-01", "cpu-02"), request.param), folder) as nodes:
-        connect(nodes, folder)
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / "mesh")], check=True)
+        connect(nodes, folder, USER)
+        for node in nodes:
+            node.run("useradd", "--create-home", "--shell", "/bin/bash", "mpi")
+        connect(nodes, folder, "mpi")
         install = "apt-get --quiet update && apt-get --quiet --yes --no-install-recommends install"
         for node in nodes:
             node.run("sh", "-c", f"{install} openmpi-bin python3-mpi4py openssh-client")
@@ -217,6 +221,19 @@ def test_a_node_that_cannot_be_reached_fails_with_the_reason(cluster: Cluster, t
     assert found["verdict"] == "fail"
     assert any("Host key verification failed" in line for line in found["failures"])
     assert found["output_tail"]
+
+
+def test_another_user_can_run_it(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.nodes[0].run(
+        "sh", "-c", "printf '#!/bin/sh\\nid -un; exec /usr/bin/mpirun \"$@\"\\n' > /usr/local/bin/mpirun"
+    )
+    cluster.nodes[0].run("chmod", "0755", "/usr/local/bin/mpirun")
+    try:
+        done = cluster.play(tmp_path, benchmark_user="mpi", benchmark_arguments=["-m", "1"])
+    finally:
+        cluster.nodes[0].run("rm", "/usr/local/bin/mpirun")
+    assert done.returncode != 0
+    assert result(tmp_path)["output_tail"][0] == "mpi"
 
 
 def test_a_hostfile_is_used_when_it_is_named(cluster: Cluster, tmp_path: Path) -> None:
