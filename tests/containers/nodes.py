@@ -98,8 +98,20 @@ def running_nodes(prefix: str, distributions: Mapping[str, str], folder: Path) -
         podman(environment, *remove)
 
 
+def _own_network_settings(environment: Mapping[str, str], container: str) -> None:
+    """Let the node write below /proc/sys/net, which are values of its own network namespace.
+
+    All other kernel values are the machine's that the tests run on: they stay read-only.
+    """
+    pid = podman(environment, "inspect", "--format={{.State.Pid}}", container).strip()
+    inside = ("nsenter", f"--target={pid}", "--mount", "--net")
+    subprocess.run([*inside, "mount", "--bind", "/proc/sys/net", "/proc/sys/net"], check=True)
+    subprocess.run([*inside, "mount", "--options=remount,bind,rw", "/proc/sys/net"], check=True)
+
+
 def _open(name: str, container: str, environment: Mapping[str, str], folder: Path) -> Node:
     wait_until_booted(environment, container)
+    _own_network_settings(environment, container)
     address = podman(environment, "inspect", "--format={{.NetworkSettings.IPAddress}}", container).strip()
     node = Node(name, container, address, environment)
     node.run("sh", "-c", SET_UP, text=(folder / "id_ed25519.pub").read_text())

@@ -103,7 +103,6 @@ def test_a_failed_task_fails_the_layer_with_its_output(workshop: MakeWorkshop) -
     }
 
 
-@pytest.mark.slow
 def test_a_role_that_is_edited_while_it_is_applied_is_not_kept(workshop: MakeWorkshop) -> None:
     shop = workshop({"slow": command("sleep 3")})
     process = shop.start("bake", str(shop.spec), "--no-verify")

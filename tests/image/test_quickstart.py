@@ -99,7 +99,6 @@ def test_a_tuned_value_bakes_from_its_layer_on(
     ]  # fmt: skip
 
 
-@pytest.mark.slow
 def test_a_driver_that_does_not_compile_fails_its_layer_with_the_compilers_lines(
     repo: Path, shared_work: Path, bookworm_base: Path, tmp_path: Path
 ) -> None:
@@ -120,7 +119,6 @@ def test_a_driver_that_does_not_compile_fails_its_layer_with_the_compilers_lines
 MakeWorkshop = Callable[..., Workshop]
 
 
-@pytest.mark.slow
 def test_an_image_that_boots_and_fails_a_check_is_unverified(workshop: MakeWorkshop) -> None:
     spec = "name: small\ndisk: {size_gib: 4, formats: [qcow2]}\nverify: {firmware: [bios]}\n"
     # No layer here installs the on-node checker: the image boots well and cannot answer for itself.
