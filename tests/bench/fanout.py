@@ -159,7 +159,9 @@ def main() -> int:
         with workshop(folder) as shop:
             tags = ",".join(f"{role}_install" for role in options.roles)
             ansible = str(Path(sys.executable).with_name("ansible-playbook"))
-            prepare(shop, [ansible, "--inventory", "{inventory}", "--tags", tags, str(play)])
+            # As in a bake: packages, and no service that they would start.
+            argv = [ansible, "--inventory", "{inventory}", "--tags", tags, "--extra-vars", "gpuforge_live=false"]
+            prepare(shop, [*argv, str(play)])
             for _round in range(options.rounds):
                 for count in hosts:
                     for strategy in options.strategies:
