@@ -17,7 +17,7 @@ Run = Dict[str, Any]  # one table of results: JSON types only, described in the 
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|\x00")
 _TIME = re.compile(
-    r"^\s*(?:\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[\d.:+Z-]*\s+"
+    r"^\s*(?:\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[\d.,:+Z-]*\s+"
     r"|[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}(?=\[))"
 )
 _LABELS = (
