@@ -156,6 +156,18 @@ def test_the_first_releases_wrote_milliseconds() -> None:
     }
 
 
+def test_one_half_in_the_header_and_marks_of_rccl_tests() -> None:
+    text = """\
+#       size    count   type  redop  root   time   algbw   busbw  #wrong
+#        (B)  (elements)                    (us)  (GB/s)  (GB/s)
+  34359738368 8589934592  float   sum    -1  875713  39.24   68.66       2*
+"""
+    run = only(text)
+    assert run["rows"][0]["out_of_place"] == {"time_us": 875713, "algbw_gbs": 39.24, "busbw_gbs": 68.66, "wrong": 2}
+    assert run["rows"][0]["in_place"] is None
+    assert ids(run) == ["cut-short"]
+
+
 def test_per_iteration_columns_and_timestamps() -> None:
     header = "#       size         count      type   redop    root"
     half = "     time   algbw   busbw  #wrong    i_min    i_max    i_p99    i_cv%"
