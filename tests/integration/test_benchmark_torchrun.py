@@ -55,9 +55,9 @@ def test_two_nodes_are_measured_together(tmp_path: Path) -> None:
             text=True,
             check=False,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
     (path,) = (tmp_path / "results").glob("*.json")
     found = json.loads(path.read_text())
+    assert done.returncode == 0, "\n".join([done.stdout, done.stderr, *found["output_tail"]])
     assert (found["launcher"], found["verdict"], found["ranks"]) == ("torchrun", "pass", 2)
     (run,) = found["runs"]
     assert sorted(device["host"] for device in run["devices"]) == ["cpu-01", "cpu-02"]
