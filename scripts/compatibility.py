@@ -22,8 +22,8 @@ A question mark stands behind what is only inferred: such a fact warns and never
 first is NVIDIA's own default. Where each row was read: the [file itself](../plugins/plugin_utils/compat.yml) and the
 [sources](#sources)."""
 PARTIAL = (
-    "Between the lowest driver and the toolkit's own branch a program runs with the driver's features and without newer "
-    "PTX."
+    "Between the lowest driver and the toolkit's own branch a program runs with the driver's features and without "
+    "newer PTX."
 )
 
 
