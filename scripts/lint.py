@@ -64,7 +64,8 @@ def checks() -> list[Check]:
     # Under their collection name: that is how they import each other.
     collection_env = {"ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS)}
     plugins = COLLECTIONS.joinpath(*COLLECTION.split(".")) / "plugins"
-    cores = [*(plugins / "module_utils").rglob("*.py"), *(plugins / "plugin_utils").rglob("*.py")]
+    cores = [*(plugins / "module_utils").rglob("*.py"), *(plugins / "plugin_utils").glob("_*.py")]
+    cores += (plugins / "plugin_utils" / "_stack").glob("*.py")
     return [
         Check("ruff", ("ruff", "check", "--quiet", "--output-format=concise", ".")),
         Check("ruff-format", ("ruff", "format", "--check", "--quiet", "--output-format=concise", ".")),
