@@ -76,6 +76,16 @@ class TestOwnFile:
         assert verdict["refusals"] == []
         assert "branch-too-new" in {item["rule"] for item in verdict["warnings"]}
 
+    def test_a_bad_release_is_passed_over(self, tmp_path: Path, ask: Ask) -> None:
+        text = (
+            "bad_versions: {cuda 13.4.2: {component: cuda, versions: ['13.4.2'], harm: warn, why: it is made up,"
+            " source: [field], certainty: certain}}\n"
+        )
+        facts = load_facts(self.own(tmp_path, text))
+        assert ask(driver="615", cuda=["13.4"])["resolved"]["cuda"]["version"] == "13.4.2"
+        assert ask(compat=facts, driver="615", cuda=["13.4"])["resolved"]["cuda"]["version"] == "13.4.1"
+        assert ask(compat=facts, driver="newest", cuda=["newest"])["resolved"]["cuda"]["version"] == "13.4.1"
+
     def test_its_date_counts(self, tmp_path: Path) -> None:
         facts = load_facts(self.own(tmp_path, "date: '2027-05-01'\n"))
         assert facts.date == "2027-05-01"

@@ -77,6 +77,38 @@ def test_words_follow_the_calendar(ask: Ask) -> None:
     assert "branch-ended" in {item["rule"] for item in verdict["warnings"]}
 
 
+def test_where_every_branch_of_a_class_has_ended_the_newest_counts(ask: Ask) -> None:
+    """An older one may suit the GPU; it was not meant."""
+    verdict = ask(today=datetime.date(2027, 5, 1), driver="production", gpus=["V100"])
+    assert not verdict["passes"]
+    assert "595.91.07 no longer drives V100" in verdict["refusals"][0]["what"]
+
+
+@pytest.mark.parametrize(
+    ("request_", "rule"),
+    [
+        ({"driver": "595", "gpus": ["H100"], "cuda": ["11.8"]}, "toolkit-gpu"),
+        ({"driver": "580", "locks": ["training"], "distribution": "jammy"}, "lock-glibc"),
+        ({"driver": "580", "cuda": ["12.3"], "distribution": "bookworm"}, "toolkit-gcc"),
+        ({"driver": "595", "gpus": ["B200"], "switches": True, "kernel": "5.17"}, "board-kernel"),
+        ({"origin": "distribution", "distribution": "trixie", "kernel": "7.0.12"}, "archive-kernel"),
+        ({"driver": "580", "dcgm": "4.0.0"}, "component-old"),
+        ({"driver": "580.65.06", "cuda": ["13.0.0"], "locks": ["training"]}, "toolkit-floor"),
+        ({"driver": "580.65.06", "cuda": ["13.0.0"], "locks": ["training"]}, "toolkit-partial"),
+        ({"driver": "580.65.06", "cuda": ["13.0.0"], "locks": ["training"]}, "lock-driver"),
+        ({"driver": "570.133.20", "gpus": ["B200"]}, "release-too-old"),
+        ({"driver": "580.105.08"}, "pin-missing"),
+        ({"driver": "470", "dcgm": "newest"}, "component-driver"),
+        ({"driver": "595.91.07"}, "release-unknown"),
+        ({"engines": {"crio": "1.30"}}, "engine-old"),
+    ],
+    ids=str,
+)
+def test_the_edge_itself_passes(request_: Any, rule: str, ask: Ask) -> None:
+    verdict = ask(**request_)
+    assert rule not in {item["rule"] for item in (*verdict["refusals"], *verdict["warnings"])}
+
+
 def test_an_end_is_the_end_of_its_month(ask: Ask) -> None:
     def ended(day: datetime.date) -> bool:
         return "branch-ended" in {item["rule"] for item in ask(today=day, driver="595")["warnings"]}
