@@ -93,6 +93,17 @@ def component_rows(compat: Any) -> list[list[str]]:
     return rows
 
 
+def trap_rows(compat: Any) -> list[list[str]]:
+    """Packages and parameters that do not do what they seem to."""
+    rows = [[f"`{row.match}`", sure(row, "why", row.why), row.instead] for row in compat.package_traps.values()]
+    for row in compat.module_parameters.values():
+        first = f"branch {row.first_branch} or newer" if row.first_branch else f"the {row.module} kernel module"
+        rows.append([f"`{row.id}`", f"needs {sure(row, 'first_branch', first)}", "the module's log tells"])
+    for row in compat.cautions.values():
+        rows.append([listed(row.gpus), f"{sure(row, 'why', row.why)}", f"branches before {row.first_branch}"])
+    return rows
+
+
 def part_rows(compat: Any) -> list[list[str]]:
     """What has the driver's version."""
     return [[f"`{row.package}`", row.first_branch, f"`{row.with_branch}` before {row.unversioned_from}"]
@@ -141,6 +152,7 @@ def page() -> str:
                "Documented for"], distribution_rows(compat)),
         "## What must have the driver's version", table(["Package", "From branch", "Called"], part_rows(compat)),
         "## Components and versions to avoid", table(["What", "Versions", "Why"], component_rows(compat)),
+        "## Packages, parameters and GPUs to look twice at", table(["What", "Why", "Instead"], trap_rows(compat)),
         "## Locked Python environments",
         table(["Environment", "torch", "CUDA", "glibc", "Machine code for"], lock_rows(compat)),
         "## Rules",

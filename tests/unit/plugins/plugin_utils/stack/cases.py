@@ -200,6 +200,7 @@ WARNED = (
     Case("package-trap", {"driver": "595", "packages": ["nvidia-open=595.91.07-1"]},
          {"driver": "595", "packages": ["nvidia-driver-pinning-595.91.07"]},
          ("nvidia-open=595.91.07-1", "newest branch")),
+    Case("package-trap", {"driver": "615", "packages": ["cuda-drivers"]}, {"driver": "615"}, ("open module",)),
     Case("package-trap", {"driver": "595", "packages": ["nvidia-open-kernel-dkms"]},
          {"driver": "595", "packages": ["nvidia-kernel-open-dkms"]}, ("conflicts",)),
     Case("package-trap", {"driver": "595", "packages": ["cuda-toolkit-13"]},
