@@ -173,7 +173,7 @@ def test_absent_puts_the_kernels_own_values_back(told: dict[str, Any]) -> None:
     assert after["net.core.rmem_max"] == "212992"
 
 
-@pytest.mark.slow  # a guest for each profile
+@pytest.mark.slow  # every profile, on the slowest of guests
 def test_a_small_machine_keeps_its_memory_under_every_profile(image: Path, repo: Path, tmp_path: Path) -> None:
     command = GuestCommand("small", f"{SCRIPT} small /opt/gpuforge-test/profiles.json")
     result = boot(image, tmp_path, (command,), 1024, 1)
