@@ -106,6 +106,10 @@ FAULTS = {
     "end that is no month": (_set("branches/595/eol", "2027"), "branches.595.eol: is '2027', not a month"),
     "module": (_set("branches/595/modules", ["free"]), "branches.595.modules[0]: is 'free'"),
     "not a list": (_set("branches/595/modules", "open"), "branches.595.modules: is 'open', not a list"),
+    "releases that are no mapping": (
+        _set("toolkits/13.2/releases", "13.2.0"),
+        "toolkits.13.2.releases: is '13.2.0', not a mapping",
+    ),
     "not a mapping": (_set("branches/595", "newest"), "branches.595: is 'newest', not a mapping"),
     "toolkit's branch": (_set("toolkits/13.2/branch", "596"), "toolkits.13.2.branch: 596 is no row of branches"),
     "toolkit's release": (
