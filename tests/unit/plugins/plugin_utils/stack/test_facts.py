@@ -138,6 +138,8 @@ FAULTS = {
         "distributions.debian12.archive.branches[0]: 999 is no row of branches",
     ),
     "component": (_set("components/dcgm/known", ["9.9.9"]), "components.dcgm: 9.9.9 is newer than its newest"),
+    "no sources": (_set("sources", {}), "sources: has no rows"),
+    "a source that is no mapping": (_set("sources/field", "hearsay"), "sources.field: needs a title"),
     "source without address": (_set("sources/field", {"title": "x"}), "sources.field: needs a title and an address"),
 }
 

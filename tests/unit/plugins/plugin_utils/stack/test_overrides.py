@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.gpuforge.node.plugins.plugin_utils._stack.api import StackError, load_facts
+from ansible_collections.gpuforge.node.tests.unit.plugins.plugin_utils.stack.cases import REFUSED
 from ansible_collections.gpuforge.node.tests.unit.plugins.plugin_utils.stack.conftest import Ask
 
 
@@ -85,6 +86,15 @@ class TestOwnFile:
         assert ask(driver="615", cuda=["13.4"])["resolved"]["cuda"]["version"] == "13.4.2"
         assert ask(compat=facts, driver="615", cuda=["13.4"])["resolved"]["cuda"]["version"] == "13.4.1"
         assert ask(compat=facts, driver="newest", cuda=["newest"])["resolved"]["cuda"]["version"] == "13.4.1"
+
+    @pytest.mark.parametrize("rule", sorted({case.rule for case in REFUSED}))
+    def test_a_rule_can_be_made_to_warn(self, tmp_path: Path, rule: str, ask: Ask) -> None:
+        text = f"rules: {{{rule}: {{harm: warn, source: [field], certainty: certain}}}}\n"
+        facts = load_facts(self.own(tmp_path, text))
+        for case in (case for case in REFUSED if case.rule == rule):
+            verdict = ask(compat=facts, **case.request)
+            assert rule not in {item["rule"] for item in verdict["refusals"]}
+            assert rule in {item["rule"] for item in verdict["warnings"]}
 
     def test_its_date_counts(self, tmp_path: Path) -> None:
         facts = load_facts(self.own(tmp_path, "date: '2027-05-01'\n"))
