@@ -61,6 +61,8 @@ REFUSED = (
          "CUDA 12.9.1 instead of 13.0.2"),
     Case("toolkit-gpu", {"driver": "580", "cuda": ["13.0", "12.8"], "gpus": ["P40"]},
          {"driver": "580", "cuda": ["12.8"], "gpus": ["P40"]}, ("13.0.2", "P40"), "CUDA 12.8.1 instead of"),
+    Case("toolkit-gpu", {"driver": "580", "cuda": ["13.0"], "gpus": ["M60"]},
+         {"driver": "580", "cuda": ["12.9"], "gpus": ["M60"]}, ("M60",), "CUDA 12.9.1 instead of 13.0.2"),
     Case("toolkit-gpu", {"driver": "580", "cuda": ["12.6"], "gpus": ["B200"]},
          {"driver": "580", "cuda": ["12.8"], "gpus": ["B200"]}, ("12.6.3", "12.8 or newer"), "CUDA 12.8.1 instead of"),
     Case("toolkit-gpu", {"driver": "470", "cuda": ["12.0"], "gpus": ["kepler"], "cuda_compat": False},
