@@ -85,7 +85,7 @@ _FAILED = re.compile(
     r"Test (?:NCCL|CUDA) failure|Invalid number of GPUs|MPI_ABORT was invoked|exited on signal|unable to reach"
     r"|There are not enough slots|Segmentation fault|[Aa]ssertion .* failed"
     r"|ORTE (?:has lost|was unable)|PRTE has lost|an ORTE daemon has unexpectedly failed|Host key verification failed"
-    r"|Permission denied|mpirun was unable|DATA VALIDATION ERROR|ChildFailedError"
+    r"|Permission denied(?!\(\d+\))|mpirun was unable|DATA VALIDATION ERROR|ChildFailedError"
 )
 
 
