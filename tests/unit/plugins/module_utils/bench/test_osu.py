@@ -158,6 +158,13 @@ def test_failures_are_named() -> None:
     trace = 'Traceback (most recent call last):\n  File "x", line 1, in f\nRuntimeError: no gloo\n' * 2
     assert parse_any(trace)["failures"] == ["RuntimeError: no gloo"]
     assert parse_any("Host key verification failed.\n")["failures"] == ["Host key verification failed."]
+    assert parse_any("mpi@b: Permission denied (publickey).\n")["failures"] == ["mpi@b: Permission denied (publickey)."]
+
+
+def test_a_lost_race_of_the_launcher_is_no_failure() -> None:
+    """The child was faster than its parent; Open MPI 4 says so and goes on."""
+    said = "[a:862] plm:rsh: Warning: setpgid(866,866) failed in parent with errno=Permission denied(13)\n"
+    assert parse_any(said)["failures"] == []
 
 
 def test_perftest_latency_and_hpl_failure_and_gpu_burn_faulty() -> None:
