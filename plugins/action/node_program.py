@@ -10,10 +10,11 @@ import re
 import tempfile
 from typing import Any
 
+from ansible import constants
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.gpuforge.node.plugins.plugin_utils._zipapp import PackError, pack
+from ansible_collections.gpuforge.node.plugins.plugin_utils._zipapp import PackError, pack_once
 
 
 class ActionModule(ActionBase):
@@ -36,7 +37,7 @@ class ActionModule(ActionBase):
             }
         )
         try:
-            program = pack()
+            program = pack_once(constants.DEFAULT_LOCAL_TMP)
         except PackError as exc:
             raise AnsibleActionFail(f"Failed to pack the on-node program: {exc}") from exc
         checksum = hashlib.sha1(program, usedforsecurity=False).hexdigest()  # as ansible.builtin.stat gives it

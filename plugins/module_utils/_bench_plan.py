@@ -216,10 +216,11 @@ def _commands(nodes: Sequence[Node], wish: Wish, plan: Plan, arguments: Sequence
             for rank, node in enumerate(nodes)
         }
     slots = plan.ranks_per_node
+    # The first node starts the others, and goes by its own name: Open MPI 5 does not take one of its addresses for itself, and
+    # then counts the slots of one node less.
+    names = [first.found["hostname"], *(node.address for node in nodes[1:])]
     where = (
-        ["--hostfile", wish.hostfile]
-        if wish.hostfile
-        else ["--host", ",".join(f"{node.address}:{slots}" for node in nodes)]
+        ["--hostfile", wish.hostfile] if wish.hostfile else ["--host", ",".join(f"{name}:{slots}" for name in names)]
     )
     # Only names: mpirun takes the values from its own environment, and a command line is seen by everybody.
     exported = [word for name in sorted(wish.environment) for word in ("-x", name)]

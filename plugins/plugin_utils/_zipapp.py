@@ -10,6 +10,7 @@ between them hold in Ansible's payload and here alike.
 from __future__ import annotations
 
 import ast
+import fcntl
 import io
 import os
 import stat
@@ -98,3 +99,21 @@ def pack(source: str = "") -> bytes:
             info.create_system = 3  # Unix, also when packed elsewhere
             archive.writestr(info, files[name])
     return out.getvalue()
+
+
+def pack_once(folder: str) -> bytes:
+    """As ``pack`` of this collection, read from ``folder`` where an earlier call left it there.
+
+    For a run over many hosts: each has a process of its own, and packing takes longer than all else that is done for a
+    host that has the program already. The folder must live no longer than the run: sources are not looked at again.
+    """
+    path = os.path.join(folder, "gpuforge-node")
+    with open(f"{path}.lock", "ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not os.path.exists(path):
+            program = pack()
+            with open(f"{path}.new", "wb") as file:
+                file.write(program)
+            os.replace(f"{path}.new", path)
+    with open(path, "rb") as file:
+        return file.read()

@@ -62,6 +62,8 @@ def environment(shop: Workshop, strategy: str) -> dict[str, str]:
         "ANSIBLE_FORKS": str(FORKS),
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_STRATEGY": strategy,
+        # mitogen looks through all collections in these places at each call; the roles need none but this one.
+        "ANSIBLE_COLLECTIONS_SCAN_SYS_PATH": "false",
     }
     if strategy.startswith("mitogen"):
         found["ANSIBLE_STRATEGY_PLUGINS"] = mitogen_strategies()

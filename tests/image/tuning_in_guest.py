@@ -44,7 +44,9 @@ def values():
     found = {key: text("/proc/sys/" + key.replace(".", "/")) for key in KEYS}
     found["thp"] = text("/sys/kernel/mm/transparent_hugepage/enabled")
     for node in (0, 1):
-        found["pages%d" % node] = text("/sys/devices/system/node/node%d/hugepages/hugepages-2048kB/nr_hugepages" % node)
+        folder = "/sys/devices/system/node/node%d/" % node
+        found["pages%d" % node] = text(folder + "hugepages/hugepages-2048kB/nr_hugepages")
+        found["kib%d" % node] = re.search(r"MemTotal:\s+(\d+)", text(folder + "meminfo")).group(1)
     return found
 
 

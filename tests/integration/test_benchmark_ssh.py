@@ -124,8 +124,9 @@ def result(folder: Path) -> dict[str, Any]:
 def test_check_mode_says_the_command_and_leaves_nothing(cluster: Cluster, tmp_path: Path) -> None:
     done = cluster.play(tmp_path, "--check")
     assert done.returncode == 0, done.stdout + done.stderr
-    addresses = ",".join(f"{node.address}:1" for node in cluster.nodes)
-    wanted = f"cpu-01: /usr/bin/mpirun --np 2 --map-by ppr:1:node --host {addresses} --bind-to none"
+    # Open MPI 5 counts no slots for the first node when that is named by its address.
+    hosts = f"cpu-01:1,{cluster.nodes[1].address}:1"
+    wanted = f"cpu-01: /usr/bin/mpirun --np 2 --map-by ppr:1:node --host {hosts} --bind-to none"
     assert wanted in done.stdout
     assert "changed=0" in done.stdout
     assert list(tmp_path.iterdir()) == []

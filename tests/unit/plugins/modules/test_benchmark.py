@@ -116,6 +116,7 @@ class TestInfo:
 
 def node(number: int, **found: Any) -> dict[str, Any]:
     base = {
+        "hostname": f"node{number}",
         "uid": 1000,
         "gpus": 1,
         "machine_type": "bm.gpu.h100.8",

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.gpuforge.node.plugins.plugin_utils import _zipapp
 from ansible_collections.gpuforge.node.plugins.plugin_utils._zipapp import (
     PACKAGE,
     SHEBANG,
@@ -20,6 +21,7 @@ from ansible_collections.gpuforge.node.plugins.plugin_utils._zipapp import (
     collect,
     default_source,
     pack,
+    pack_once,
 )
 
 
@@ -170,3 +172,9 @@ def test_the_script_writes_the_same_program(tmp_path: Path, repo: Path) -> None:
     assert output.read_bytes() == pack()
     assert output.stat().st_mode & 0o777 == 0o755
     assert f"{len(pack())} bytes" in done.stdout
+
+
+def test_a_run_packs_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert pack_once(str(tmp_path)) == pack()
+    monkeypatch.setattr(_zipapp, "pack", lambda: pytest.fail("packed again"))
+    assert pack_once(str(tmp_path)).startswith(SHEBANG)

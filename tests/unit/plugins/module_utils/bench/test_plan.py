@@ -14,6 +14,7 @@ NCCL = "/opt/nccl-tests/build/all_reduce_perf"
 
 def node(number: int, **found: Any) -> Node:
     base: dict[str, Any] = {
+        "hostname": f"node{number}",
         "uid": 1000,
         "cpus": 96,
         "gpus": 8,
@@ -37,7 +38,7 @@ def test_nccl_tests_over_two_nodes() -> None:
     )
     assert plan.commands == {
         "gpu-01": (
-            "/usr/bin/mpirun --np 16 --map-by ppr:8:node --host 10.0.0.1:8,10.0.0.2:8 -x A -x NCCL_DEBUG --x y "
+            "/usr/bin/mpirun --np 16 --map-by ppr:8:node --host node1:8,10.0.0.2:8 -x A -x NCCL_DEBUG --x y "
             f"{NCCL} -b 8 -e 8G -f 2 -g 1 -c 1 -n 20 -w 5"
         ).split()
     }
