@@ -216,8 +216,8 @@ def _commands(nodes: Sequence[Node], wish: Wish, plan: Plan, arguments: Sequence
             for rank, node in enumerate(nodes)
         }
     slots = plan.ranks_per_node
-    # The first node starts the others, and goes by its own name: Open MPI 5 does not take one of its addresses for itself, and
-    # then counts the slots of one node less.
+    # The first node starts the others, and goes by its own name: Open MPI 5 does not take one of its addresses for
+    # itself, and then counts the slots of one node less.
     names = [first.found["hostname"], *(node.address for node in nodes[1:])]
     where = (
         ["--hostfile", wish.hostfile] if wish.hostfile else ["--host", ",".join(f"{name}:{slots}" for name in names)]
