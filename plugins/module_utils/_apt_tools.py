@@ -1,0 +1,161 @@
+# Copyright: (c) 2026, the gpuforge authors
+# MIT License
+"""apt's programs, on the machine's own settings or on a stage: a copy of the settings with a repository that is not
+configured yet, so that what apt would do is known before anything of the machine is touched."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import tempfile
+from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+
+from ._apt_repo import Repository
+from ._tuning_host import Host
+
+LISTS = "/var/lib/apt/lists"
+PREFERENCES = "/etc/apt/preferences.d"
+SOURCES = "/etc/apt/sources.list.d"
+_UPDATE_S, _INSTALL_S, _ASK_S = 600.0, 7200.0, 120.0  # a CUDA toolkit is gigabytes
+#: apt waits this long for another program that holds dpkg's lock, and then names it.
+_LOCK_S = 300
+_STEP = re.compile(r"^(Inst|Remv) (\S+)(?: \[([^\]]*)\])?(?: \((\S+))?", re.MULTILINE)
+_MADISON = re.compile(r"^\s*(\S+) [|]\s*(\S+) [|]", re.MULTILINE)
+
+
+class AptError(Exception):
+    """apt refused or failed; the message has its last lines."""
+
+
+class Step(NamedTuple):
+    """What apt would do with one package: ``before`` "" for a new one, ``after`` "" for one that goes."""
+
+    name: str
+    before: str
+    after: str
+
+
+class Apt:
+    """apt-get and apt-cache. ``settings`` are its ``-o`` values."""
+
+    def __init__(self, host: Host, settings: Sequence[str] = ()) -> None:
+        self._host = host
+        self._settings = tuple("-o=" + one for one in settings)
+
+    def _run(self, argv: Sequence[str], doing: str, timeout_s: float) -> str:
+        code, text = self._host.run(["env", "DEBIAN_FRONTEND=noninteractive", *argv], timeout_s)
+        if code:
+            raise AptError("%s failed (%s):\n%s" % (doing, " ".join(argv[:3]), "\n".join(text.splitlines()[-12:])))
+        return text
+
+    def update(self, source_path: Optional[str] = None) -> None:
+        """Fetch the package index, of one source file or of all. Any part that fails is an error."""
+        only: Tuple[str, ...] = ()
+        if source_path:
+            only = (
+                "-o=Dir::Etc::SourceList=" + source_path,
+                "-o=Dir::Etc::SourceParts=-",
+                "-o=APT::Get::List-Cleanup=0",
+            )
+        options = ("-qq", "-o=APT::Update::Error-Mode=any", "-o=DPkg::Lock::Timeout=%d" % _LOCK_S)
+        self._run(["apt-get", *self._settings, *only, *options, "update"], "Fetching the package index", _UPDATE_S)
+
+    def versions(self, names: Sequence[str]) -> Dict[str, List[str]]:
+        """The versions that can be had of each package, the newest first; no entry for one that is not known."""
+        found: Dict[str, List[str]] = {}
+        if names:
+            text = self._run(["apt-cache", *self._settings, "madison", *names], "Asking what there is", _ASK_S)
+            for name, version in _MADISON.findall(text):
+                found.setdefault(name, [])
+                if version not in found[name]:
+                    found[name].append(version)
+        return found
+
+    def simulate(self, words: Sequence[str]) -> List[Step]:
+        """What apt-get would do."""
+        text = self._run(["apt-get", *self._settings, *_QUIET, "--simulate", *words], "Planning the packages", _ASK_S)
+        return [
+            Step(name, before, after if word == "Inst" else "") for word, name, before, after in _STEP.findall(text)
+        ]
+
+    def act(self, words: Sequence[str]) -> None:
+        """Let apt-get do it."""
+        options = (*_QUIET, "-o=DPkg::Lock::Timeout=%d" % _LOCK_S, "-o=Dpkg::Options::=--force-confdef")
+        keep = "-o=Dpkg::Options::=--force-confold"
+        self._run(["apt-get", *self._settings, *options, keep, *words], "Changing the packages", _INSTALL_S)
+
+    def repair(self) -> None:
+        """Finish what a run that was killed left half-done."""
+        self._run(["dpkg", "--force-confdef", "--force-confold", "--configure", "-a"], "Repairing dpkg", _INSTALL_S)
+
+
+_QUIET = (
+    "-qq",
+    "--yes",
+    "--no-install-recommends",
+    "--allow-downgrades",
+    "-o=APT::AutoRemove::SuggestsImportant=false",
+)
+
+
+def release_text(host: Host, repository: Repository, lists: str = LISTS) -> str:
+    """The text of the repository's Release file in apt's lists, "" where its index was never fetched."""
+    for name in ("InRelease", "Release"):
+        text = host.read("%s/%s%s" % (lists, repository.list_name(), name))
+        if text:
+            return text
+    return ""
+
+
+@contextlib.contextmanager
+def stage(host: Host, repository: Repository, key: str) -> Iterator[Tuple[Apt, str]]:
+    """Yield apt with the repository's index fetched to a folder of its own, and the text of its Release file.
+
+    :param key: the armored key.
+    :raises AptError: the repository cannot be reached or is signed by another key.
+    """
+    folder = tempfile.mkdtemp(prefix="gpuforge-apt-")
+    try:
+        os.chmod(folder, 0o755)
+        paths = {name: os.path.join(folder, name) for name in ("lists", "sources", "preferences")}
+        for path in paths.values():
+            os.mkdir(path)
+        os.mkdir(os.path.join(paths["lists"], "partial"))
+        _link(host, LISTS, paths["lists"], ("partial", "lock", "auxfiles"))
+        _link(host, SOURCES, paths["sources"], (os.path.basename(repository.source_path),))
+        own = os.path.basename(repository.preference_path)
+        _link(host, PREFERENCES, paths["preferences"], (own,))
+        key_path, source_path = os.path.join(folder, "key.asc"), os.path.join(folder, "sources", "gpuforge.sources")
+        _write(key_path, key)
+        _write(source_path, repository.source(key_path, []))
+        apt = Apt(
+            host,
+            (
+                "Dir::State::Lists=" + paths["lists"],
+                "Dir::Etc::SourceParts=" + paths["sources"],
+                "Dir::Etc::PreferencesParts=" + paths["preferences"],
+                "Dir::Cache::pkgcache=",
+                "Dir::Cache::srcpkgcache=",
+                "APT::Sandbox::User=root",
+            ),
+        )
+        apt.update(source_path)
+        release = release_text(host, repository, paths["lists"])
+        _write(os.path.join(paths["preferences"], own), repository.preference(release))
+        yield apt, release
+    finally:
+        shutil.rmtree(folder)
+
+
+def _link(host: Host, source: str, target: str, but: Sequence[str]) -> None:
+    for path in host.glob(source + "/*"):
+        if os.path.basename(path) not in but:
+            os.symlink(path, os.path.join(target, os.path.basename(path)))
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w", encoding="utf-8") as stream:
+        stream.write(text)
+    os.chmod(path, 0o644)
