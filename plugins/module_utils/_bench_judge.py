@@ -21,6 +21,8 @@ MEASURED_SHARE = 0.85
 the projects that publish such tables call a node bad."""
 LARGE_BYTES = 1 << 30
 """From this message size on a bus bandwidth says something about the fabric; smaller ones measure latency."""
+LARGE_PAIR_BYTES = 1 << 20
+"""The same for two processes that send to each other, as OSU's programs do, which end at 4 MiB."""
 
 
 class Question(NamedTuple):
@@ -173,7 +175,8 @@ def _speed(curve: Optional[Curve], question: Question, thresholds: Sequence[Thre
         return _check("speed", "unknown", "no number over message sizes", "a measured curve", "see the check `output`")
     entry = find_threshold(question, curve.unit, thresholds)
     where = f"{question.test} on {question.nodes} nodes of type {question.node_type or 'unknown'}"
-    from_bytes = int(entry.get("from_bytes", LARGE_BYTES)) if entry else min(LARGE_BYTES, curve.points[-1][0])
+    large = LARGE_BYTES if curve.unit == "GB/s" else LARGE_PAIR_BYTES
+    from_bytes = int(entry.get("from_bytes", large)) if entry else min(large, curve.points[-1][0])
     value = observed_value(curve, from_bytes)
     said = f"{value[0]:.4g} {curve.unit} ({value[1]})" if value else f"largest message {curve.points[-1][0]} bytes"
     if entry is None:

@@ -39,7 +39,7 @@ def run(argv: List[str], environment: Mapping[str, str], timeout: float) -> Ende
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env=dict(os.environ, LC_ALL="C", **environment),
+            env={**os.environ, "LC_ALL": "C", **environment},
             start_new_session=True,
         )
         try:

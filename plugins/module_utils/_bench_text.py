@@ -17,7 +17,7 @@ Run = Dict[str, Any]  # one table of results: JSON types only, described in the 
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|\x00")
 _TIME = re.compile(
-    r"^\s*(?:\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[\d.:+Z-]*\s+"
+    r"^\s*(?:\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[\d.,:+Z-]*\s+"
     r"|[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}(?=\[))"
 )
 _LABELS = (
@@ -60,7 +60,7 @@ def number(token: str) -> Optional[float]:
     """
     if token.upper() in ("N/A", "-", "NAN", "-NAN"):
         return None
-    value = float(token)
+    value = float(token.rstrip("*"))  # rccl-tests marks what is out of bounds
     return value if math.isfinite(value) else None
 
 

@@ -1,10 +1,11 @@
 # Copyright: (c) 2026, the gpuforge authors
 # MIT License
-"""Read what nccl-tests (and rccl-tests) print, of every layout since 2.0.
+"""Read what nccl-tests (and rccl-tests) print, of every layout.
 
-Layouts as in NVIDIA/nccl-tests: until 2.12 the last column of each half is ``error``, the largest relative error; since
-2.13 it is ``#wrong``, a count of wrong elements, and every table has ``redop`` and ``root``. 2.18 can add a timestamp
-and four columns per iteration. So the columns are taken from the table's own header.
+Layouts as in NVIDIA/nccl-tests: 1.x has ``bytes``, ``N`` and ``op``, and milliseconds. Until 2.12 the last column of
+each half is ``error``, the largest relative error; since 2.13 it is ``#wrong``, a count of wrong elements, and every
+table has ``redop`` and ``root``. 2.18 can add a timestamp and four columns per iteration. So the columns are taken from
+the table's own header.
 """
 
 from __future__ import annotations
@@ -15,15 +16,17 @@ from typing import Dict, List, Optional, Sequence, Tuple
 from ._bench_text import Run, number, streams
 from ._problem import problem
 
-_HEADER = re.compile(r"^\s*#\s+size\s+count\s+type\b")
-_PREFACE = re.compile(r"^\s*# (?:nccl-tests version|rccl-tests|Collective test starting:|nThread|Using devices)")
+_HEADER = re.compile(r"^\s*#\s+(?:size\s+count|bytes\s+N)\s+type\b")
+_PREFACE = re.compile(
+    r"^\s*# (?:nccl-tests version|rccl-tests|Collective test starting:|nThread|NCCL Tests compiled|Using devices)"
+)
 _DEVICE = re.compile(
-    r"^\s*#\s+Rank\s+(?P<rank>\d+)\s+(?:Group\s+(?P<group>\d+)\s+)?Pid\s+\d+\s+on\s+(?P<host>\S+)\s+device\s+"
+    r"^\s*#\s+Rank\s+(?P<rank>\d+)\s+(?:Group\s+(?P<group>\d+)\s+)?(?:Pid\s+\d+\s+)?on\s+(?P<host>\S+)\s+device\s+"
     r"(?P<device>\d+)\s+\[(?P<bus>[0-9a-fA-Fx:.]+)\]\s*(?P<name>.*)$"
 )
 _ROW = re.compile(r"^\s*\d+\s+\d+\s+[A-Za-z]\w*\s")
-_BOUNDS = re.compile(r"^\s*# Out of bounds values\s*:\s*(\S+)\s*(OK|FAILED)?")
-_AVERAGE = re.compile(r"^\s*# Avg bus bandwidth\s*:\s*(\S+)\s*(OK|FAILED)?")
+_BOUNDS = re.compile(r"^\s*#? ?Out of bounds values\s*:\s*(\S+)\s*(OK|FAILED)?")
+_AVERAGE = re.compile(r"^\s*#? ?Avg bus bandwidth\s*:\s*(\S+)\s*(OK|FAILED)?")
 _STAMP = re.compile(r"\s+(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\s*$")
 _DEFAULT = (
     "#       size         count      type   redop    root"
@@ -36,6 +39,7 @@ _NAMES = {
     "busbw": "busbw_gbs",
     "#wrong": "wrong",
     "error": "error",
+    "res": "error",
     "i_min": "iter_min_us",
     "i_max": "iter_max_us",
     "i_p99": "iter_p99_us",
@@ -48,6 +52,9 @@ class _Columns:
 
     def __init__(self, header: str) -> None:
         words = header.replace("#", " ", 1).split()
+        # The first releases wrote milliseconds, and op for redop.
+        self.time_scale = 1000 if words[0] == "bytes" else 1
+        words = ["redop" if word == "op" else word for word in words]
         starts = [index for index, word in enumerate(words) if word in ("time", "cputime")]
         ends = [*starts[1:], len(words)]
         self.before = words[: starts[0]] if starts else words
@@ -56,7 +63,7 @@ class _Columns:
             for start, end in zip(starts, ends)
         ]
         # Some tests print the heading redop and leave the field empty: only its place shows that.
-        self.redop = header.find("redop")
+        self.redop = header.find("redop") if "redop" in header else header.find("   op") - 1
         # Where the second half begins: tells a row with only in-place values from one with only out-of-place ones.
         places = [match.start() for match in re.finditer(r"\b(?:cpu)?time\b", header)]
         self.second = places[1] if len(places) > 1 else len(header)
@@ -214,6 +221,8 @@ def _read_row(line: str, columns: _Columns) -> Tuple[Optional[Run], str]:
     unread: List[str] = []
     for name, half, fields in zip(("out_of_place", "in_place"), halves, [*columns.halves, []]):
         row[name] = None if half is None else _half(half, fields, unread)
+        if half is not None and row[name]["time_us"] is not None:
+            row[name]["time_us"] *= columns.time_scale
     row.setdefault("in_place", None)
     if stamp:
         row["timestamp"] = stamp.group(1)
@@ -237,7 +246,8 @@ def _half(tokens: Sequence[str], fields: Sequence[str], unread: List[str]) -> Di
 
 def close(run: Run) -> None:
     rows = run["rows"]
-    if rows and not run["complete"] and rows[-1]["in_place"] is None and all(row["in_place"] for row in rows[:-1]):
+    two = run["columns"].count("busbw_gbs") == 2
+    if two and rows and not run["complete"] and not rows[-1]["in_place"] and all(row["in_place"] for row in rows[:-1]):
         # A cut between the two halves leaves what looks like a whole row of a test without in-place values.
         rows.pop()
     if not rows:

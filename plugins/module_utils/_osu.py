@@ -16,10 +16,10 @@ from ._bench_text import Run, number, streams
 from ._problem import problem
 
 _TITLE = re.compile(
-    r"^\s*(?:#\s*)?(?P<title>(?:[A-Z][\w+-]* )?(?:MPI|UPC|UPC\+\+|OpenSHMEM|OSHM|SHMEM|GASNet|NCCL|RCCL|xCCL)\S*\s"
+    r"^\s*(?:#\s*)?(?P<title>(?:[A-Z][\w+-]* ){0,3}(?:MPI|UPC|UPC\+\+|OpenSHMEM|OSHM|SHMEM|GASNet|NCCL|RCCL|xCCL)\S*\s"
     r"(?:.*\s)?Test\b(?:(?! v\d).)*?)(?:\s+v(?P<version>\d\S*))?\s*$"
 )
-_SIZES = re.compile(r"^\s*(?:#\s*)?Size(?: ?\[B\])?\s{2,}(?P<rest>\S.*)$")
+_SIZES = re.compile(r"^\s*(?:#\s*)?Size(?: ?[\[(]B(?:ytes)?[\])])?\s+(?P<rest>\S.*(?:us|B/s|s/s|%).*)$")
 _NO_SIZES = re.compile(r"^\s*#\s*(?P<rest>(?:Avg |Overall ?|Min |Max )?\S*\s?[([]us[)\]].*)$")
 _START_UP = re.compile(r"^\s*nprocs:\s*(\d+), min: (\S+) ms, max: (\S+) ms, avg: (\S+) ms")
 _ROW = re.compile(r"^\s*\d[\d.]*(?:\s+\S+)*\s*$")

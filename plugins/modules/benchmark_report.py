@@ -53,8 +53,8 @@ options:
     description:
       - Entries that come before those of the collection. The first that fits counts.
       - Each has C(node_type) (glob or list of globs), C(test), C(nodes) (none means any number), C(least) or C(most),
-        and may have C(unit) (V(GB/s) by default; V(MB/s) and V(us) for OSU), C(from_bytes), C(kind) (V(gate) by
-        default, V(measured) asks for 85 % of it), C(source) and C(certainty).
+        and may have C(unit) (V(GB/s) by default; V(MB/s) and V(us) for OSU), C(from_bytes) (1 GiB for V(GB/s), else
+        1 MiB), C(kind) (V(gate) by default, V(measured) asks for 85 % of it), C(source) and C(certainty).
     type: list
     elements: dict
     default: []

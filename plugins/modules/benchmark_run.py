@@ -11,7 +11,7 @@ short_description: Run a benchmark and read what it prints
 version_added: 0.1.0
 description:
   - Runs a command for at most O(timeout) seconds, leaves no process of it behind, and reads every table that it
-    printed, in the layouts of nccl-tests (all since 2.0, text or JSON), the OSU micro-benchmarks, perftest, GPCNeT,
+    printed, in the layouts of nccl-tests (every release, text or JSON), the OSU micro-benchmarks, perftest, GPCNeT,
     HPL and gpu_burn, also with the labels that launchers put before lines.
   - A value that was not measured is V(null), never 0.
   - The module judges nothing and does not fail when the benchmark does. That is what

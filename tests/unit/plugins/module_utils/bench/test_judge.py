@@ -121,6 +121,13 @@ def test_latencies_have_a_most() -> None:
     assert verdict(said, question, [{**entry, "most": 1.9, "kind": "measured"}])[0] == "pass"
 
 
+def test_sizes_that_count_for_pairs_are_smaller() -> None:
+    said = "# OSU MPI Bandwidth Test v7.5\n# Size    Bandwidth (MB/s)\n1  1.0\n1048576  900.00\n4194304   1100.00\n"
+    entry = {"node_type": "*", "test": "osu_bw", "unit": "MB/s", "least": 1}
+    _, checks = verdict(said, Question("osu_bw", None, 2, 2, 0), [entry])
+    assert checks["speed"]["observed"] == "1000 MB/s (mean of 2 sizes from 1048576 bytes on)"
+
+
 def test_osu_validation_counts() -> None:
     said = "# OSU MPI Bandwidth Test v7.5\n# Size      Bandwidth (MB/s)        Validation\n1048576    900.00    Fail\n"
     entry = {"node_type": "*", "test": "osu_bw", "unit": "MB/s", "least": 1, "from_bytes": 1}

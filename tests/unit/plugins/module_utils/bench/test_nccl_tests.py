@@ -72,6 +72,7 @@ def test_the_new_layout() -> None:
         ("node-1: ", "node-1"),
         ("[pod/nccl-launcher-x/main] ", "pod/nccl-launcher-x/main"),
         ("2026-07-01T10:15:00.123456Z ", ""),
+        ("2026-07-01 10:15:00,123 ", ""),
         ("Wed Jul  1 10:15:00 2026[1,0]<stdout>:", "1,0"),
         ("2026-07-01T10:15:00.1Z [1,3]<stdout>:", "1,3"),
         ("\x1b[32m", ""),
@@ -127,6 +128,44 @@ def test_old_layouts_take_their_columns_from_the_header() -> None:
     }
     assert broadcast["rows"][0]["root"] == 0
     assert broadcast["rows"][0]["in_place"]["busbw_gbs"] == 0.13
+
+
+def test_the_first_releases_wrote_milliseconds() -> None:
+    text = """\
+# NCCL Tests compiled with NCCL 2.0
+# Using devices
+#   Rank  0 on      node1 device  0 [0x06] Tesla P100-SXM2-16GB
+#   Rank  1 on      node1 device  1 [0x07] Tesla P100-SXM2-16GB
+
+#                                                 out-of-place                    in-place
+#      bytes             N    type      op     time  algbw  busbw      res     time  algbw  busbw      res
+    10000000       2500000   float     sum    1.500   6.67   6.67    1e-06    1.250   8.00   8.00    0e+00
+
+ Out of bounds values : 0 OK
+ Avg bus bandwidth    : 7.335
+"""
+    run = only(text)
+    assert (len(run["devices"]), run["complete"], run["problems"]) == (2, True, [])
+    assert run["rows"][0]["redop"] == "sum"
+    assert run["rows"][0]["in_place"] == {
+        "time_us": 1250,
+        "algbw_gbs": 8,
+        "busbw_gbs": 8,
+        "wrong": None,
+        "error": 0,
+    }
+
+
+def test_one_half_in_the_header_and_marks_of_rccl_tests() -> None:
+    text = """\
+#       size    count   type  redop  root   time   algbw   busbw  #wrong
+#        (B)  (elements)                    (us)  (GB/s)  (GB/s)
+  34359738368 8589934592  float   sum    -1  875713  39.24   68.66       2*
+"""
+    run = only(text)
+    assert run["rows"][0]["out_of_place"] == {"time_us": 875713, "algbw_gbs": 39.24, "busbw_gbs": 68.66, "wrong": 2}
+    assert run["rows"][0]["in_place"] is None
+    assert ids(run) == ["cut-short"]
 
 
 def test_per_iteration_columns_and_timestamps() -> None:

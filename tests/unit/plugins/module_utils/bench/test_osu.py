@@ -39,6 +39,20 @@ def test_bandwidth_with_validation() -> None:
 @pytest.mark.parametrize(
     ("text", "columns", "row"),
     [
+        ("# OSU MPI Latency Test v5.0\n# Size Latency (us)\n8 1.5\n", ["latency_us"], {"size": 8, "latency_us": 1.5}),
+        (
+            (
+                "# OSU MPI_Put Bandwidth Test v5.8\n# Window creation: MPI_Win_allocate\n"
+                "# Synchronization: MPI_Win_flush\n# Size      Bandwidth (MB/s)\n1                       0.62\n"
+            ),
+            ["bandwidth_mb_s"],
+            {"size": 1, "bandwidth_mb_s": 0.62},
+        ),
+        (
+            "# OMB Python MPI Latency Test\n# Size (B)      Latency (us)\n1      0.9\n",
+            ["latency_us"],
+            {"size": 1, "latency_us": 0.9},
+        ),
         (
             (
                 "# OSU MPI Allgather Latency Test v7.4\n# Datatype: MPI_CHAR.\n"
@@ -96,7 +110,19 @@ def test_bandwidth_with_validation() -> None:
             {"size": 1, "latency_us": 0.9},
         ),
     ],
-    ids=["full", "message rate", "barrier", "init", "non-blocking", "no marks", "tail", "mpi4py"],
+    ids=[
+        "one blank",
+        "put",
+        "python",
+        "full",
+        "message rate",
+        "barrier",
+        "init",
+        "non-blocking",
+        "no marks",
+        "tail",
+        "mpi4py",
+    ],
 )
 def test_layouts(text: str, columns: list[str], row: dict[str, Any]) -> None:
     run = only(text)
