@@ -42,6 +42,22 @@ class Wish(NamedTuple):
         )
 
 
+class Family(NamedTuple):
+    """Everything built from some source packages, held at one version, be it in the set or what the set depends on.
+
+    apt takes nothing but its candidate for a dependency. So a downgrade, or any version but the newest, is found only
+    when this is among apt's preferences before it plans.
+    """
+
+    sources: Tuple[str, ...]  # names of source packages, patterns with * too
+    version: str  # how their versions start, e.g. "580.178.04"
+
+    def text(self) -> str:
+        """As apt's preferences."""
+        which = " ".join("src:%s:any" % one for one in self.sources)
+        return "Package: %s\nPin: version %s*\nPin-Priority: 1001\n" % (which, self.version)
+
+
 @dataclass(frozen=True)
 class Request:
     """Everything that is asked of a set. ``key`` returns the key file of the repository when it is needed."""
@@ -52,6 +68,7 @@ class Request:
     wishes: Tuple[Wish, ...] = ()
     absent: Tuple[str, ...] = ()  # packages that must not be there
     never: Tuple[str, ...] = ()  # patterns of packages that this set must not bring
+    family: Optional[Family] = None
     hold: bool = True
     update: bool = True
     check_mode: bool = False
@@ -110,10 +127,17 @@ def check(request: Request) -> None:
         raise SetError("; ".join(problems))
 
 
-def pins(versions: Mapping[str, str]) -> str:
-    """The text of apt's preferences that keep each package at its version, upgrades and downgrades included."""
-    parts = ["# Written by gpuforge; changes made here are lost.\n"]
-    for version in sorted(set(versions.values())):
-        names = sorted(name for name, one in versions.items() if one == version)
+def pins(request: Request, versions: Mapping[str, str]) -> Optional[str]:
+    """The text of apt's preferences that keep each package at its version, upgrades and downgrades included.
+
+    Beside a family only packages whose version was asked for: the others are to move with what they belong to. None
+    where nothing is held.
+    """
+    family = request.family
+    asked = {wish.name for wish in request.wishes if wish.version or not family}
+    held = {name: version for name, version in versions.items() if name in asked and request.hold}
+    parts = [family.text()] if family else []
+    for version in sorted(set(held.values())):
+        names = sorted(name for name, one in held.items() if one == version)
         parts.append("Package: %s\nPin: version %s\nPin-Priority: 1001\n" % (" ".join(names), version))
-    return "\n".join(parts)
+    return "\n".join(["# Written by gpuforge; changes made here are lost.\n", *parts]) if parts else None

@@ -99,7 +99,7 @@ def make_plan(host: Host, request: Request, record: Record, have: Mapping[str, P
             refuse(request, record, steps, leaving)
     if repository:
         files[repository.preference_path] = repository.preference(release)
-    files[request.pin_path] = pins(versions) if request.hold and versions else None
+    files[request.pin_path] = pins(request, versions)
     new = {step.name for step in steps if step.after and step.name not in now}
     kept = {name for name in record.brought if name in now} - {step.name for step in steps if not step.after}
     files[request.record_path] = Record(sorted(wanted), sorted(kept | new)).text()
@@ -137,12 +137,14 @@ def _apt(host: Host, request: Request, key: str, unmet: Sequence[Wish], fetch: b
     own = Apt(host)
     if unmet and request.update and not request.check_mode and _index_age(host) > INDEX_AGE_S:
         own.update()
-    lacking = fetch
+    # A family's pins have to be among the preferences before apt plans.
+    pinned = [(request.pin_path, pins(request, {}) or "")] if request.family else []
+    lacking = fetch or bool(unmet and any(text not in (host.read(path) or "") for path, text in pinned))
     if not lacking and request.repository and unmet:
         known = own.versions([wish.name for wish in unmet])
         lacking = any(not any(wish.met_by(one) for one in known.get(wish.name, [])) for wish in unmet)
     if lacking and request.repository:
-        with stage(host, request.repository, key) as staged:
+        with stage(host, request.repository, key, pinned) as staged:
             yield staged
     else:
         yield own, ""

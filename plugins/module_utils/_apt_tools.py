@@ -21,6 +21,7 @@ SOURCES = "/etc/apt/sources.list.d"
 _UPDATE_S, _INSTALL_S, _ASK_S = 600.0, 7200.0, 120.0  # a CUDA toolkit is gigabytes
 #: apt waits this long for another program that holds dpkg's lock, and then names it.
 _LOCK_S = 300
+_PROXIES = ("http_proxy", "https_proxy", "no_proxy")
 _STEP = re.compile(r"^(Inst|Remv) (\S+)(?: \[([^\]]*)\])?(?: \((\S+))?", re.MULTILINE)
 _MADISON = re.compile(r"^\s*(\S+) [|]\s*(\S+) [|]", re.MULTILINE)
 
@@ -45,7 +46,9 @@ class Apt:
         self._settings = tuple("-o=" + one for one in settings)
 
     def _run(self, argv: Sequence[str], doing: str, timeout_s: float) -> str:
-        code, text = self._host.run(["env", "DEBIAN_FRONTEND=noninteractive", *argv], timeout_s)
+        # The host runs programs with an environment of its own; the way out to the network belongs to whoever runs this.
+        proxies = [name + "=" + os.environ[name] for name in _PROXIES if name in os.environ]
+        code, text = self._host.run(["env", "DEBIAN_FRONTEND=noninteractive", *proxies, *argv], timeout_s)
         if code:
             raise AptError("%s failed (%s):\n%s" % (doing, " ".join(argv[:3]), "\n".join(text.splitlines()[-12:])))
         return text
@@ -110,10 +113,13 @@ def release_text(host: Host, repository: Repository, lists: str = LISTS) -> str:
 
 
 @contextlib.contextmanager
-def stage(host: Host, repository: Repository, key: str) -> Iterator[Tuple[Apt, str]]:
+def stage(
+    host: Host, repository: Repository, key: str, preferences: Sequence[Tuple[str, str]] = ()
+) -> Iterator[Tuple[Apt, str]]:
     """Yield apt with the repository's index fetched to a folder of its own, and the text of its Release file.
 
     :param key: the armored key.
+    :param preferences: files of apt's preferences (path, text) that count instead of the machine's of that name.
     :raises AptError: the repository cannot be reached or is signed by another key.
     """
     folder = tempfile.mkdtemp(prefix="gpuforge-apt-")
@@ -126,7 +132,9 @@ def stage(host: Host, repository: Repository, key: str) -> Iterator[Tuple[Apt, s
         _link(host, LISTS, paths["lists"], ("partial", "lock", "auxfiles"))
         _link(host, SOURCES, paths["sources"], (os.path.basename(repository.source_path),))
         own = os.path.basename(repository.preference_path)
-        _link(host, PREFERENCES, paths["preferences"], (own,))
+        _link(host, PREFERENCES, paths["preferences"], (own, *(os.path.basename(path) for path, _text in preferences)))
+        for path, text in preferences:
+            _write(os.path.join(paths["preferences"], os.path.basename(path)), text)
         key_path, source_path = os.path.join(folder, "key.asc"), os.path.join(folder, "sources", "gpuforge.sources")
         _write(key_path, key)
         _write(source_path, repository.source(key_path, []))

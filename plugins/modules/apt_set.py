@@ -85,6 +85,22 @@ options:
     type: list
     elements: str
     default: []
+  family:
+    description:
+      - What the set depends on and has to be at the same version. Pinned before apt plans, so that a version that is
+        not the newest, or an older one than is installed, is found with all that belongs to it.
+      - Of O(packages), those without a version are not held then.
+    type: dict
+    suboptions:
+      sources:
+        description: Names of source packages, or patterns with C(*).
+        type: list
+        elements: str
+        required: true
+      version:
+        description: How the versions of all their packages start.
+        type: str
+        required: true
   hold:
     description: Pin each package of the set at its version.
     type: bool
@@ -155,7 +171,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
 
 from ansible_collections.gpuforge.node.plugins.module_utils._apt_repo import RepositoryError, make_repository
-from ansible_collections.gpuforge.node.plugins.module_utils._apt_request import Request, SetError, Wish
+from ansible_collections.gpuforge.node.plugins.module_utils._apt_request import Family, Request, SetError, Wish
 from ansible_collections.gpuforge.node.plugins.module_utils._apt_set import ensure, remove
 from ansible_collections.gpuforge.node.plugins.module_utils._apt_tools import AptError
 from ansible_collections.gpuforge.node.plugins.module_utils._tuning_host import Host
@@ -171,12 +187,17 @@ REPOSITORY = {
     "fingerprints": {"type": "list", "elements": "str", "required": True},
     "priority": {"type": "int", "default": 90},
 }
+FAMILY = {
+    "sources": {"type": "list", "elements": "str", "required": True},
+    "version": {"type": "str", "required": True},
+}
 ARGUMENTS = {
     "name": {"type": "str", "required": True},
     "packages": {"type": "list", "elements": "dict", "options": PACKAGE, "default": []},
     "repository": {"type": "dict", "options": REPOSITORY},
     "absent": {"type": "list", "elements": "str", "default": []},
     "never": {"type": "list", "elements": "str", "default": []},
+    "family": {"type": "dict", "options": FAMILY},
     "hold": {"type": "bool", "default": True},
     "update": {"type": "bool", "default": True},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -200,6 +221,11 @@ def key_of(repository):
     return fetch
 
 
+def family_of(options):
+    """Return the family of the module's options, None without."""
+    return Family(tuple(options["sources"]), options["version"]) if options else None
+
+
 def main():
     """Read, plan, act, report."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
@@ -212,6 +238,7 @@ def main():
             wishes=tuple(Wish(one["name"], one["version"]) for one in params["packages"]),
             absent=tuple(params["absent"]),
             never=tuple(params["never"]),
+            family=family_of(params["family"]),
             hold=params["hold"],
             update=params["update"],
             check_mode=module.check_mode,
