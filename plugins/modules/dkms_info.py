@@ -25,7 +25,7 @@ options:
     type: str
     default: ""
   sources:
-    description: Source packages whose installed packages are reported in RV(packages).
+    description: Source packages, or patterns with C(*), whose installed packages are reported in RV(packages).
     type: list
     elements: str
     default: []
@@ -100,6 +100,7 @@ signing_key:
   type: bool
 """
 
+import fnmatch
 import os
 from dataclasses import asdict
 
@@ -111,10 +112,10 @@ from ansible_collections.gpuforge.node.plugins.module_utils._rootfs import insid
 
 
 def by_source(packages, sources):
-    """Return the versions of the installed packages of each source package that has any."""
+    """Return the versions of the installed packages of each source package that has any and fits a name or pattern."""
     found = {}
     for package in packages.values():
-        if package.source in sources and package.installed:
+        if package.installed and any(fnmatch.fnmatchcase(package.source, pattern) for pattern in sources):
             found.setdefault(package.source, {})[package.name] = package.version
     return found
 
