@@ -21,7 +21,8 @@ SOURCES = "/etc/apt/sources.list.d"
 _UPDATE_S, _INSTALL_S, _ASK_S = 600.0, 7200.0, 120.0  # a CUDA toolkit is gigabytes
 #: apt waits this long for another program that holds dpkg's lock, and then names it.
 _LOCK_S = 300
-_PROXIES = ("http_proxy", "https_proxy", "no_proxy")
+#: What packages' scripts get of the task's environment: the way out to the network, and DKMS's program to sign with.
+_PASSED = ("http_proxy", "https_proxy", "no_proxy", "sign_file")
 _STEP = re.compile(r"^(Inst|Remv) (\S+)(?: \[([^\]]*)\])?(?: \((\S+))?", re.MULTILINE)
 _MADISON = re.compile(r"^\s*(\S+) [|]\s*(\S+) [|]", re.MULTILINE)
 
@@ -46,9 +47,9 @@ class Apt:
         self._settings = tuple("-o=" + one for one in settings)
 
     def _run(self, argv: Sequence[str], doing: str, timeout_s: float) -> str:
-        # The host runs programs with an environment of its own; the way out to the network belongs to whoever runs this.
-        proxies = [name + "=" + os.environ[name] for name in _PROXIES if name in os.environ]
-        code, text = self._host.run(["env", "DEBIAN_FRONTEND=noninteractive", *proxies, *argv], timeout_s)
+        # The host gives programs an environment of its own.
+        passed = [name + "=" + os.environ[name] for name in _PASSED if name in os.environ]
+        code, text = self._host.run(["env", "DEBIAN_FRONTEND=noninteractive", *passed, *argv], timeout_s)
         if code:
             raise AptError("%s failed (%s):\n%s" % (doing, " ".join(argv[:3]), "\n".join(text.splitlines()[-12:])))
         return text
