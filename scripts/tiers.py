@@ -67,6 +67,9 @@ BAKE_TOOLS = ("mmdebstrap", "qemu-system-x86_64", "qemu-img", "sfdisk", "mtools"
 #: One scenario a role. `default`, all of site.yml at once, takes as long as these together: it is run by name
 #: (tests/containers/run_molecule.py default).
 ROLE_SCENARIOS = (
+    "container_toolkit",
+    "cuda",
+    "dcgm",
     "framework",
     "image_seal",
     "multinode",
