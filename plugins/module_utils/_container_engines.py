@@ -11,20 +11,21 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
-from ._dpkg import Package
+from ._dpkg import read_packages
+from ._tuning_host import Host
 
 RUNTIME = "/usr/bin/nvidia-container-runtime"
 DOCKER = "/etc/docker/daemon.json"
 CONTAINERD = "/etc/containerd/config.toml"
 CRIO = "/etc/crio/crio.conf.d/99-gpuforge-nvidia.conf"
-#: Engine: its program, and the packages that may bring it (Debian's name first).
-PROGRAMS: Dict[str, Tuple[str, Tuple[str, ...]]] = {
-    "docker": ("/usr/bin/dockerd", ("docker.io", "docker-ce")),
-    "containerd": ("/usr/bin/containerd", ("containerd", "containerd.io")),
-    "podman": ("/usr/bin/podman", ("podman",)),
-    "crio": ("/usr/bin/crio", ("cri-o", "cri-o-1.30")),
+#: Engine: its program, whichever package brings it.
+PROGRAMS: Dict[str, str] = {
+    "docker": "/usr/bin/dockerd",
+    "containerd": "/usr/bin/containerd",
+    "podman": "/usr/bin/podman",
+    "crio": "/usr/bin/crio",
 }
 #: Docker reads CDI specifications from 25.0 on, once its feature is switched on (Docker's release notes of 25.0).
 DOCKER_CDI = (25, 0)
@@ -61,13 +62,26 @@ def numbers(version: str) -> Tuple[int, ...]:
     return tuple(int(part) for part in match.group().split(".")) if match else ()
 
 
-def find(exists: Any, packages: Mapping[str, Package]) -> List[Engine]:
-    """The engines whose program is there; *exists* tells whether a path is."""
+def find(host: Host) -> List[Engine]:
+    """The engines whose program is there."""
+    there = {name: program for name, program in PROGRAMS.items() if host.exists(program)}
+    owners = _owners(host, list(there.values())) if there else {}
+    packages = read_packages(host.root)
     found = []
-    for name, (program, names) in PROGRAMS.items():
-        if exists(program):
-            versions = [packages[one].version for one in names if one in packages and packages[one].installed]
-            found.append(Engine(name, ".".join(map(str, numbers(versions[0]))) if versions else ""))
+    for name, program in there.items():
+        package = packages.get(owners.get(program, ""))
+        version = package.version if package and package.installed else ""
+        found.append(Engine(name, ".".join(map(str, numbers(version)))))
+    return found
+
+
+def _owners(host: Host, programs: Sequence[str]) -> Dict[str, str]:
+    """The package that each program came with, from dpkg's lists of files."""
+    found = {}
+    for path in host.glob("/var/lib/dpkg/info/*.list"):
+        text = "\n%s\n" % (host.read(path) or "")
+        name = path.rsplit("/", 1)[-1][: -len(".list")].split(":")[0]
+        found.update({program: name for program in programs if "\n%s\n" % program in text})
     return found
 
 

@@ -13,7 +13,6 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from . import _container_engines as engines
 from ._container_engines import Edit, Engine, EngineError
-from ._dpkg import read_packages
 from ._tuning_host import Host
 
 RECORD = "/etc/gpuforge/container-engines.json"
@@ -25,7 +24,7 @@ def ensure(host: Host, wanted: Optional[Sequence[str]], default: bool, check_mod
     :param wanted: names of engines to look at; None for all.
     :raises EngineError: nothing was changed.
     """
-    there = engines.find(host.exists, read_packages(host.root))
+    there = engines.find(host)
     chosen = [engine for engine in there if wanted is None or engine.name in wanted]
     record = _load(host)
     edits, after = _edits(host, chosen, record, default)
@@ -39,7 +38,7 @@ def ensure(host: Host, wanted: Optional[Sequence[str]], default: bool, check_mod
 
 def remove(host: Host, check_mode: bool) -> Dict[str, Any]:
     """Take back what was written."""
-    there = engines.find(host.exists, read_packages(host.root))
+    there = engines.find(host)
     record = _load(host)
     edits, _after = _edits(host, [], record, False)
     result = _finish(host, [*edits, Edit(RECORD, None)], there, check_mode)

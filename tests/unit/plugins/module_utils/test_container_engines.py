@@ -34,7 +34,11 @@ def make(tmp_path):
             f"Package: {name.replace('_', '.')}\nStatus: install ok installed\nVersion: {version}\n"
             for name, version in versions.items()
         ]
-        (tmp_path / "var/lib/dpkg").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "var/lib/dpkg/info").mkdir(parents=True, exist_ok=True)
+        for name in versions:
+            program = next(one for one in programs if name.startswith(one.rstrip("d")))
+            listing = f"/.\n/usr\n/usr/bin/{program}\n/usr/bin/{program}-helper\n"
+            (tmp_path / f"var/lib/dpkg/info/{name.replace('_', '.')}.list").write_text(listing)
         (tmp_path / "var/lib/dpkg/status").write_text("\n".join(stanzas))
         return Host(str(tmp_path))
 
