@@ -1,4 +1,5 @@
-"""`make docs`: the roles' README.md, docs/modules/*.md and the tables of README.md, from what ansible itself reads.
+"""`make docs`: the roles' README.md, docs/modules/*.md and the tables of README.md, from what ansible itself
+reads; docs/compatibility.md from the compatibility facts.
 
 With `--check` nothing is written; pages that are not as they would be written are named, and the exit code is 1.
 """
@@ -16,6 +17,7 @@ from typing import Any
 
 import yaml
 
+import compatibility
 from markup import markdown, sentences, table
 
 REPO = Path(__file__).resolve().parent.parent
@@ -165,6 +167,7 @@ def pages() -> dict[Path, str]:
         found[REPO / "roles" / name.rpartition(".")[2] / "README.md"] = role_page(name, entry["entry_points"])
     for name, told in modules.items():
         found[REPO / "docs" / "modules" / f"{name.rpartition('.')[2]}.md"] = module_page(name, told)
+    found[compatibility.PAGE] = compatibility.page()
     return found
 
 

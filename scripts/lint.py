@@ -63,7 +63,9 @@ def checks() -> list[Check]:
     """List all linters, the quick ones first."""
     # Under their collection name: that is how they import each other.
     collection_env = {"ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS)}
-    cores = COLLECTIONS.joinpath(*COLLECTION.split(".")) / "plugins" / "module_utils"
+    plugins = COLLECTIONS.joinpath(*COLLECTION.split(".")) / "plugins"
+    cores = [*(plugins / "module_utils").rglob("*.py"), *(plugins / "plugin_utils").glob("_*.py")]
+    cores += (plugins / "plugin_utils" / "_stack").glob("*.py")
     return [
         Check("ruff", ("ruff", "check", "--quiet", "--output-format=concise", ".")),
         Check("ruff-format", ("ruff", "format", "--check", "--quiet", "--output-format=concise", ".")),
@@ -73,7 +75,7 @@ def checks() -> list[Check]:
         *mypy("wrapper", [REPO / "wrapper" / "src" / "gpuforge"], search=REPO / "wrapper" / "src", python="3.11"),
         *mypy("scripts", sorted((REPO / "scripts").glob("*.py")), search=REPO / "scripts", python="3.11"),
         # mypy no longer knows 3.8; ruff's target and a test of the syntax watch over that.
-        *mypy("cores", sorted(cores.rglob("*.py")), search=COLLECTIONS, python="3.10"),
+        *mypy("cores", sorted(cores), search=COLLECTIONS, python="3.10"),
         Check("pages", (sys.executable, "scripts/docs.py", "--check")),
         # References between modules, roles and options, and the markup of every text.
         Check("collection-docs", ("antsibull-docs", "lint-collection-docs", "--plugin-docs", "."), collection_env),

@@ -68,15 +68,22 @@ def failures(text: str) -> List[str]:
     """Return the lines in which a benchmark or its launcher says that it failed, each once, at most ten."""
     found: List[str] = []
     for lines in streams(text).values():
+        tracing = False
         for line in lines:
-            if _FAILED.search(line) and line.strip() not in found:
+            if line.startswith("Traceback (most recent call last)"):
+                tracing = True
+            elif tracing and re.match(r"^[\w.]+(?:Error|Exception|Exit|Interrupt)\b", line):
+                # The reason is the last line of a traceback.
+                tracing = False
                 found.append(line.strip())
-    return found[:10]
+            elif _FAILED.search(line):
+                found.append(line.strip())
+    return list(dict.fromkeys(found))[:10]
 
 
 _FAILED = re.compile(
     r"Test (?:NCCL|CUDA) failure|Invalid number of GPUs|MPI_ABORT was invoked|exited on signal|unable to reach"
-    r"|There are not enough slots|Segmentation fault|[Aa]ssertion .* failed|Traceback \(most recent call last\)"
+    r"|There are not enough slots|Segmentation fault|[Aa]ssertion .* failed"
     r"|ORTE (?:has lost|was unable)|PRTE has lost|an ORTE daemon has unexpectedly failed|Host key verification failed"
     r"|Permission denied|mpirun was unable|DATA VALIDATION ERROR|ChildFailedError"
 )

@@ -200,7 +200,7 @@ def _apply(
         raise FileSetError(f"{exc.filename}: {exc.strerror or exc}; everything is as it was") from exc
     if after is None:
         host.remove(record_path(name))
-        for folder in [*sorted(before.folders, reverse=True), RECORDS, os.path.dirname(RECORDS)]:
+        for folder in [RECORDS, os.path.dirname(RECORDS), *sorted(before.folders, reverse=True)]:
             host.remove_folder(folder)
 
 

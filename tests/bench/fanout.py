@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 REPO = Path(__file__).resolve().parents[2]
@@ -32,6 +33,10 @@ from tests.bench.table import markdown  # noqa: E402
 FORKS = 50
 ROLES = ("perf_tuning", "multinode")
 STRATEGIES = ("linear", "mitogen_linear")
+PROFILE = {
+    "ANSIBLE_CALLBACKS_ENABLED": "ansible.posix.profile_tasks",
+    "PROFILE_TASKS_TASK_OUTPUT_LIMIT": "all",
+}
 #: What the roles may not know here: a container has no GPU, no fabric and no boot loader.
 VARIABLES: Mapping[str, object] = {}
 Times = dict[tuple[int, str, str], list[float]]  # nodes, strategy, first or second -> seconds
@@ -117,6 +122,16 @@ def round_trips(shop: Workshop, play: Path) -> int:
         return len(re.findall(r"SSH: EXEC", output))
 
 
+def slowest(shop: Workshop, hosts: int, strategy: str, play: Path) -> str:
+    """Where the time of a second run goes, by task: the summary of ansible.posix.profile_tasks, all tasks."""
+    with nodes(shop, hosts) as addresses:
+        inventory = shop.inventory(addresses)
+        run(shop, strategy, inventory, play)
+        profiled = replace(shop, environment={**shop.environment, **PROFILE})
+        _, output = run(profiled, strategy, inventory, play)
+        return output[output.rindex("PLAY RECAP") :]
+
+
 def report(times: Times, hosts: Sequence[int], strategies: Sequence[str]) -> str:
     """The table of medians and, below it, the growth for each added node."""
     median = {key: statistics.median(values) for key, values in times.items()}
@@ -147,6 +162,7 @@ def main() -> int:
     parser.add_argument("--roles", nargs="+", default=list(ROLES), help=f"default: {' '.join(ROLES)}")
     parser.add_argument("--strategies", nargs="+", default=list(STRATEGIES), choices=STRATEGIES)
     parser.add_argument("--rounds", type=int, default=1, help="of everything (default 1)")
+    parser.add_argument("--profile", action="store_true", help="only the seconds of each task in a second run")
     options = parser.parse_args()
     hosts = sorted(set(options.hosts))
     absent = [name for name in options.roles if not (REPO / "roles" / name / "tasks/main.yml").is_file()]
@@ -162,6 +178,10 @@ def main() -> int:
             # As in a bake: packages, and no service that they would start.
             argv = [ansible, "--inventory", "{inventory}", "--tags", tags, "--extra-vars", "gpuforge_live=false"]
             prepare(shop, [*argv, str(play)])
+            if options.profile:
+                for strategy in options.strategies:
+                    print(f"{strategy}, {max(hosts)} nodes\n{slowest(shop, max(hosts), strategy, play)}", flush=True)
+                return 0
             for _round in range(options.rounds):
                 for count in hosts:
                     for strategy in options.strategies:

@@ -19,9 +19,6 @@ from gpuforge.providers.local.boot import BootResult, verify_image
 from gpuforge.providers.local.guest_checks import GuestCommand
 from tests.image.disk_maker import Wanted, make_disk
 
-# Guests with NUMA nodes and with little memory: minutes each in software emulation.
-pytestmark = pytest.mark.slow
-
 HERE = Path(__file__).resolve().parent
 SCRIPT = "PYTHONPATH=/opt/gpuforge-test python3 /opt/gpuforge-test/tuning_in_guest.py"
 BOOT_SECONDS = 1500.0
@@ -176,6 +173,7 @@ def test_absent_puts_the_kernels_own_values_back(told: dict[str, Any]) -> None:
     assert after["net.core.rmem_max"] == "212992"
 
 
+@pytest.mark.slow  # every profile, on the slowest of guests
 def test_a_small_machine_keeps_its_memory_under_every_profile(image: Path, repo: Path, tmp_path: Path) -> None:
     command = GuestCommand("small", f"{SCRIPT} small /opt/gpuforge-test/profiles.json")
     result = boot(image, tmp_path, (command,), 1024, 1)

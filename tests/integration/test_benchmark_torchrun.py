@@ -1,4 +1,7 @@
-"""playbooks/benchmark.yml on two nodes that have PyTorch and no MPI: torchrun on both, Gloo between them."""
+"""playbooks/benchmark.yml on two nodes that have PyTorch and no MPI: torchrun on both, Gloo between them.
+
+On Debian 13: the PyTorch 1.13 of Debian 12 cannot start a process under its Python 3.11 (torch's Std.from_str).
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ REPO = Path(__file__).resolve().parents[2]
 
 
 def test_two_nodes_are_measured_together(tmp_path: Path) -> None:
-    with running_nodes("torch", dict.fromkeys(("cpu-01", "cpu-02"), "debian12"), tmp_path) as nodes:
+    with running_nodes("torch", dict.fromkeys(("cpu-01", "cpu-02"), "debian13"), tmp_path) as nodes:
         hosts = {}
         for node in nodes:
             install = "apt-get --quiet update && apt-get --quiet --yes --no-install-recommends install python3-torch"
@@ -55,9 +58,9 @@ def test_two_nodes_are_measured_together(tmp_path: Path) -> None:
             text=True,
             check=False,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
     (path,) = (tmp_path / "results").glob("*.json")
     found = json.loads(path.read_text())
+    assert done.returncode == 0, "\n".join([done.stdout, done.stderr, *found["output_tail"]])
     assert (found["launcher"], found["verdict"], found["ranks"]) == ("torchrun", "pass", 2)
     (run,) = found["runs"]
     assert sorted(device["host"] for device in run["devices"]) == ["cpu-01", "cpu-02"]

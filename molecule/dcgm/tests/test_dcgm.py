@@ -1,4 +1,4 @@
-"""DCGM on a booted machine without a GPU: installed for the driver's CUDA major, waiting for a GPU; its alerts tried."""
+"""DCGM on a machine without a GPU: installed for the driver's CUDA major, waiting for a GPU; its alerts tried."""
 
 from __future__ import annotations
 
@@ -50,7 +50,8 @@ def test_the_exporter_listens_where_it_was_told_and_asks_the_daemon(host):
     assert "-a 127.0.0.1:9400" in command
     assert "-r localhost:5555" in command
     assert "-f /etc/dcgm-exporter/gpuforge-counters.csv" in command
-    assert host.check_output("systemctl show --property=StandardOutput --value nvidia-dcgm-exporter.service") == "journal"
+    output = host.check_output("systemctl show --property=StandardOutput --value nvidia-dcgm-exporter.service")
+    assert output == "journal"
 
 
 def test_the_metrics_have_remapped_rows_and_take_no_profiling_session(host):

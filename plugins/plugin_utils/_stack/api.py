@@ -77,7 +77,7 @@ def _nearest(found: Optional[Nearest]) -> Optional[Dict[str, Any]]:
 
 _SAID = {
     "driver": "driver", "flavour": "kernel module", "cuda": "CUDA", "origin": "driver from",
-    "distribution": "distribution", "repository": "repository", "branch": "branch", "dcgm": "DCGM",
+    "distribution": "distribution", "repository": "repository", "branch": "branch", "kernel": "kernel", "dcgm": "DCGM",
     "container_toolkit": "container toolkit",
     "gpus": "GPUs", "locks": "environments", "packages": "packages", "parts": "parts", "cuda_compat": "cuda-compat",
 }  # fmt: skip

@@ -97,12 +97,14 @@ class Case:
         """A finding of *rule*. It refuses if the rule does, and rule and *basis* are certain; else it warns.
 
         :param why: instead of the rule's own reason.
-        :param harm: instead of the rule's own.
+        :param harm: warn where this one finding shall not refuse.
         """
         row = self.compat.rules[rule]
         looked_at = [(item, ()) if isinstance(item, Row) else (item[0], (item[1],)) for item in basis]
         sure = row.sure() and all(fact.sure(*keys) for fact, keys in looked_at)
-        refuses = sure and (harm or row.harm) == "refuse" and not (rule in UNKNOWN and self.request.allow_unknown)
+        refuses = (
+            sure and row.harm == "refuse" and harm != "warn" and not (rule in UNKNOWN and self.request.allow_unknown)
+        )
         sources: List[str] = []
         for fact in (*(fact for fact, _ in looked_at), row):
             sources += [item for item in fact.source if item not in sources and item != "derived"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import List, Optional, Tuple
 
 from .model import Compat, Distribution, Generation, Product, Row
@@ -46,6 +47,7 @@ class Gpu:
         return any(product.form == "sxm" for product in self.products)
 
 
+@lru_cache(maxsize=1024)
 def find_gpu(compat: Compat, said: str) -> Gpu:
     """The GPU that *said* means; without generation where nobody knows."""
     number = _ID.fullmatch(said.strip().lower())
@@ -93,6 +95,7 @@ def _by_name(compat: Compat, said: str) -> Optional[Gpu]:
     return Gpu(said, compat.generations[generations.pop()], found) if len(generations) == 1 else None
 
 
+@lru_cache(maxsize=64)
 def find_distribution(compat: Compat, said: str) -> Optional[Distribution]:
     """The distribution that *said* means: "Debian 12", "debian12", "bookworm", "Debian-12", "Debian 12.15"."""
     plain = re.sub(r"[\s_-]+", " ", said.strip().lower())

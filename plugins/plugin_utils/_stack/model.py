@@ -250,9 +250,9 @@ class Source:
     at: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Compat:
-    """All facts, and the files that they came from."""
+    """All facts, and the files that they came from. Equal only to itself, so that answers about it can be kept."""
 
     date: str
     sources: Mapping[str, Source]

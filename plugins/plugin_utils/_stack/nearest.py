@@ -12,12 +12,12 @@ from __future__ import annotations
 import datetime
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from .candidates import best_release
 from .case import has_ended
 from .check import Verdict, check
-from .gpus import Gpu
+from .gpus import Gpu, find_gpu
 from .model import Compat
 from .request import Request
 from .rules_parts import components, packages
@@ -27,6 +27,16 @@ from .versions import minor_of, order
 #: What a change costs: a flavour is nothing to anybody, a toolkit is work, hardware is the last resort.
 _COST = {"flavour": 1, "driver": 3, "origin": 4, "cuda": 5, "drop": 9, "locks": 8, "distribution": 30, "gpus": 60}
 _Option = Tuple[float, Any]
+_OTHER = dict(zip(ORIGINS, reversed(ORIGINS)))
+#: The least that can be asked for beside a driver.
+_NOTHING: Mapping[str, Any] = {
+    "branch": "",
+    "locks": (),
+    "parts": {},
+    "packages": (),
+    "cuda_compat": False,
+    "module_options": (),
+}
 
 
 @dataclass(frozen=True)
@@ -39,12 +49,20 @@ class Nearest:
 
 def nearest(refused: Verdict, compat: Compat, today: datetime.date) -> Optional[Nearest]:
     """The nearest combination that passes, or None where there is none."""
-    asked = refused.case.request
     start = _put_right(refused, compat)
-    for attempt in _attempts(start, refused, compat, today):
-        verdict = check(attempt, compat, today)
-        if verdict.passes:
-            return Nearest(verdict, _changes(asked, refused, verdict))
+    places = _combined(start, {
+        "distribution": [(0, start.distribution), *_distributions(refused, compat)],
+        "gpus": [(0, start.gpus), *_fewer(tuple(find_gpu(compat, said) for said in start.gpus))],
+    })  # fmt: skip
+    for place in places:
+        # Where the least of it does not pass, nothing that is more will.
+        least = replace(place, driver="", flavour="auto", origin="nvidia", cuda=(), **_NOTHING)
+        if not check(least, compat, today).passes:
+            continue
+        for attempt in _attempts(place, refused, compat, today):
+            verdict = check(attempt, compat, today)
+            if verdict.passes:
+                return Nearest(verdict, _changes(refused.case.request, refused, verdict))
     return None
 
 
@@ -66,7 +84,7 @@ def _put_right(refused: Verdict, compat: Compat) -> Request:
         if found & {"component-unknown", "component-old", "bad-version"}:
             changed[name] = "newest"
     if rules & {"package-trap"}:
-        changed["packages"] = tuple(name for name in request.packages if not _trapped(refused, name))
+        changed["packages"] = tuple(name for name in request.packages if not _trapped(refused, name, request.origin))
     if rules & {"lock-unknown"}:
         changed["locks"] = tuple(name for name in request.locks if name in compat.locks)
     if rules & {"gpu-unknown"}:
@@ -76,39 +94,55 @@ def _put_right(refused: Verdict, compat: Compat) -> Request:
         changed["cuda_compat"] = False
     if rules & {"repository-key"}:
         changed["repository"] = ""
+    if rules & {"board-kernel"} and request.kernel:
+        changed["kernel"] = max((row.kernel for row in compat.switch_boards.values() if row.kernel), key=order)
     return replace(request, **changed)
 
 
-def _trapped(refused: Verdict, package: str) -> bool:
-    case = replace(refused.case, request=replace(refused.case.request, packages=(package,)))
+def _trapped(refused: Verdict, package: str, origin: str) -> bool:
+    case = replace(refused.case, request=replace(refused.case.request, packages=(package,), origin=origin))
     return any(item.severity == "refuse" for item in packages(case))
 
 
 def _attempts(start: Request, refused: Verdict, compat: Compat, today: datetime.date) -> Iterable[Request]:
-    """Requests to try, the cheapest change first."""
-    near = _combined(start, {
-        "driver": _drivers(start, refused, compat, today),
-        "flavour": [(0, start.flavour), *((_COST["flavour"], item) for item in ("auto",) if item != start.flavour)],
-        "origin": [(0, start.origin), *((_COST["origin"], item) for item in ORIGINS if item != start.origin)],
-        "cuda": _toolkits(start, compat),
-        "locks": [(0, start.locks), *([(_COST["locks"], ())] if start.locks else [])],
-    })  # fmt: skip
-    yield from near
-    yield from _combined(start, {
-        "driver": [(0, start.driver), *([(_COST["driver"], "")] if start.driver else [])],
-        "flavour": [(0, start.flavour), *([(_COST["flavour"], "auto")] if start.flavour != "auto" else [])],
-        "origin": [(0, start.origin), *([(_COST["origin"], "nvidia")] if start.origin != "nvidia" else [])],
-        "cuda": [(0, start.cuda), *([(_COST["cuda"], ("newest",)), (_COST["drop"], ())] if start.cuda else [])],
-        "locks": [(0, start.locks), *([(_COST["locks"], ())] if start.locks else [])],
-        "distribution": [(0, start.distribution), *_distributions(refused, compat)],
-        "gpus": [(0, start.gpus), *_fewer(refused.case.gpus)],
+    """Requests to try in one place, the cheapest change first. What cannot pass by itself is not tried with others."""
+
+    def alone(key: str, options: Sequence[_Option]) -> List[_Option]:
+        bare: Dict[str, Any] = {**_NOTHING, "cuda": (), "driver": "", "flavour": "auto"}
+        origins = ORIGINS if key == "driver" else ("nvidia",)
+        return [
+            (cost, value)
+            for cost, value in options
+            if any(
+                check(replace(start, **{**bare, "origin": item, key: value}), compat, today).passes for item in origins
+            )
+        ]
+
+    flavours = [(0, start.flavour), *([(_COST["flavour"], "auto")] if start.flavour != "auto" else [])]
+    return _combined(start, {
+        "driver": alone("driver", _drivers(start, refused, compat, today)),
+        "flavour": alone("flavour", flavours),
+        "origin": alone("origin", [(0, start.origin), (_COST["origin"], _OTHER[start.origin])]),
+        "cuda": alone("cuda", _toolkits(start, compat)),
+        **_dropped(start, refused),
     })  # fmt: skip
 
 
-def _combined(start: Request, options: Dict[str, Sequence[_Option]]) -> List[Request]:
+def _dropped(start: Request, refused: Verdict) -> Dict[str, Sequence[_Option]]:
+    """What may be left out, as another driver or source may make it a fault: only what is there."""
+    usable = tuple(name for name in start.packages if not _trapped(refused, name, "nvidia"))
+    without: Dict[str, Any] = {"branch": "", "locks": (), "parts": {}, "cuda_compat": False, "packages": usable}
+    return {
+        key: [(0, getattr(start, key)), (_COST["locks"], value)]
+        for key, value in without.items()
+        if getattr(start, key) and getattr(start, key) != value
+    }
+
+
+def _combined(start: Request, options: Dict[str, Sequence[_Option]]) -> Iterable[Request]:
     """Every combination of one option for each key, by what they cost together."""
-    rows = sorted(product(*options.values()), key=lambda row: sum(cost for cost, _value in row))
-    return [replace(start, **dict(zip(options, (value for _cost, value in row)))) for row in rows]
+    for row in sorted(product(*options.values()), key=lambda row: sum(cost for cost, _value in row)):
+        yield replace(start, **dict(zip(options, (value for _cost, value in row))))
 
 
 def _drivers(start: Request, refused: Verdict, compat: Compat, today: datetime.date) -> List[_Option]:
@@ -174,7 +208,7 @@ def _changes(asked: Request, refused: Verdict, verdict: Verdict) -> Dict[str, Tu
         "flavour": (before.flavour, after.flavour),
         "cuda": (", ".join(before.releases), ", ".join(after.releases)),
     }
-    for key in ("origin", "distribution", "repository", "branch", "dcgm", "container_toolkit"):
+    for key in ("origin", "distribution", "repository", "branch", "kernel", "dcgm", "container_toolkit"):
         pairs[key] = (getattr(asked, key), getattr(new, key))
     for key in ("gpus", "locks", "packages"):
         pairs[key] = (", ".join(getattr(asked, key)), ", ".join(getattr(new, key)))

@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Iterator
 
 from .case import Case, Finding, has_ended, join
 from .gpus import Gpu
-from .model import Branch, Generation
+from .model import Branch, Compat, Generation
 from .versions import branch_of, order
 
 _OTHER = {"open": "proprietary", "proprietary": "open"}
@@ -75,8 +76,9 @@ def modules(case: Case) -> Iterator[Finding]:
 
 def gpu_support(case: Case) -> Iterator[Finding]:
     """Whether the driver and its module drive each GPU."""
-    apart = list(_apart(case))
-    yield from apart
+    found = list(_apart(case))
+    yield from found
+    apart = any(item.severity == "refuse" for item in found)
     for gpu in case.gpus:
         yield from _known(case, gpu)
         if gpu.generation is None or not case.has_driver:
@@ -178,7 +180,7 @@ def _apart(case: Case) -> Iterator[Finding]:
     for index, one in enumerate(known):
         for other in known[index + 1 :]:
             a, b = one.generation, other.generation
-            if a is None or b is None or frozenset((a.id, b.id)) in told or _together(case, a, b):
+            if a is None or b is None or frozenset((a.id, b.id)) in told or _together(case.compat, a, b):
                 continue
             told.add(frozenset((a.id, b.id)))
             basis = [item for gpu in (one, other) for item in [gpu.basis] if item is not None]
@@ -188,14 +190,15 @@ def _apart(case: Case) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def _together(case: Case, a: Generation, b: Generation) -> bool:
+@lru_cache(maxsize=256)
+def _together(compat: Compat, a: Generation, b: Generation) -> bool:
     def drives(branch: Branch, flavour: str, one: Generation) -> bool:
         low = int(one.first_branch or 0) if flavour == "proprietary" else int(one.open_from or one.first_branch or 0)
         return flavour in one.modules and low <= int(branch.id) <= int(one.last_branch or 999)
 
     return any(
         drives(branch, flavour, a) and drives(branch, flavour, b)
-        for branch in case.compat.branches.values()
+        for branch in compat.branches.values()
         for flavour in branch.modules
     )
 

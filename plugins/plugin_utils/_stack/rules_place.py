@@ -9,7 +9,7 @@ import re
 from typing import Iterator
 
 from .case import Case, Finding, join
-from .versions import order
+from .versions import series
 
 #: After this many days the facts themselves are worth a word: two new branches come in half a year.
 STALE_DAYS = 183
@@ -55,7 +55,7 @@ def archive(case: Case) -> Iterator[Finding]:
         )  # fmt: skip
     kernel = re.match(r"\d+(\.\d+)*", case.request.kernel)
     last = row.archive.last_kernel
-    if kernel is not None and last is not None and order(kernel[0])[:2] > order(last)[:2]:
+    if kernel is not None and last is not None and series(kernel[0]) > series(last):
         yield case.say(
             "archive-kernel", f"the driver in the archive of {row.id} does not build on kernel {kernel[0]}",
             f"keep a kernel up to {last}, or take the driver from NVIDIA's repository", (row, "archive_last_kernel"),

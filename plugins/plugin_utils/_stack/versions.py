@@ -32,6 +32,12 @@ def order(version: str) -> Tuple[int, ...]:
     return tuple(numbers)
 
 
+def series(kernel: str) -> Tuple[int, int]:
+    """The series of a kernel: 7.0 of 7.0.12 and of 7."""
+    major, _, rest = kernel.partition(".")
+    return int(major), int(rest.partition(".")[0] or 0)
+
+
 def branch_of(version: str) -> str:
     """The branch of a driver's version: its first number."""
     return version.partition(".")[0]

@@ -190,6 +190,8 @@ def bake(
     boots = verify and spec.verify.boot
     require_tools([*_BAKE_TOOLS, *(_BOOT_TOOLS if boots else ())], doing=doing)
     store.prepare()
+    for warning in plan.warnings:
+        reporter.emit(make_event("message", "warning", "stack", detail=warning))
     for name in store.sweep():
         reporter.emit(make_event("message", "info", "store", detail=f"removed what the killed run {name} had left"))
     builder = Builder(spec, collection, store, reporter, verbosity=verbosity, keep=keep_on_failure)

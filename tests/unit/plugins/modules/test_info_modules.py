@@ -98,3 +98,16 @@ def test_metadata_of_another_shape_is_refused(monkeypatch: pytest.MonkeyPatch, m
 def test_the_program_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     result = run(monkeypatch, "gpu_info", root=node(tmp_path), nvidia_smi=str(tmp_path / "none"), timeout=1)
     assert [found["id"] for found in result["problems"]] == ["nvidia-smi-missing"]
+
+
+def test_the_bus_alone_asks_no_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    program = tmp_path / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\ntouch {tmp_path}/asked\nexit 1\n")
+    program.chmod(0o755)
+    root = node(tmp_path / "root")
+    result = run(monkeypatch, "gpu_info", root=root, nvidia_smi=str(program), bus_only=True)
+    assert (result["source"], result["problems"]) == ("pci", [])
+    assert [gpu["pci_device_id"] for gpu in result["gpus"]] == ["10de:2330"]
+    assert not (tmp_path / "asked").exists()
+    run(monkeypatch, "gpu_info", root=root, nvidia_smi=str(program))
+    assert (tmp_path / "asked").exists(), "without bus_only it is asked"

@@ -155,6 +155,8 @@ def test_no_cut_breaks_a_reader(cut: int) -> None:
 def test_failures_are_named() -> None:
     said = parse_any("node1: Test NCCL failure common.cu:958 'unhandled system error'\n.. node1 pid 7: Test failure\n")
     assert any("Test NCCL failure" in line for line in said["failures"])
+    trace = 'Traceback (most recent call last):\n  File "x", line 1, in f\nRuntimeError: no gloo\n' * 2
+    assert parse_any(trace)["failures"] == ["RuntimeError: no gloo"]
     assert parse_any("Host key verification failed.\n")["failures"] == ["Host key verification failed."]
 
 
