@@ -79,7 +79,12 @@ def checks() -> list[Check]:
         Check("pages", (sys.executable, "scripts/docs.py", "--check")),
         # References between modules, roles and options, and the markup of every text.
         Check("collection-docs", ("antsibull-docs", "lint-collection-docs", "--plugin-docs", "."), collection_env),
-        Check("ansible-lint", ("ansible-lint", "--offline", "--profile", "production", "--nocolor")),
+        # Its own home: a collection of this name that a user has installed would be taken for this checkout.
+        Check(
+            "ansible-lint",
+            ("ansible-lint", "--offline", "--profile", "production", "--nocolor"),
+            {"ANSIBLE_HOME": str(REPO / "build" / "ansible")},
+        ),
     ]
 
 

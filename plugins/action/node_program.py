@@ -19,7 +19,8 @@ from ansible_collections.gpuforge.node.plugins.plugin_utils._zipapp import PackE
 class ActionModule(ActionBase):
     """Runs on the controller in place of the module of the same name."""
 
-    TRANSFERS_FILES = True
+    #: Nothing is put on the host by this action itself: a temporary folder there would cost three round trips.
+    TRANSFERS_FILES = False
     _supports_check_mode = True
     _supports_diff = True
 

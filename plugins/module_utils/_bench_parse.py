@@ -8,10 +8,10 @@ import json
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from . import _gpcnet, _gpu_burn, _hpl, _nccl_json, _nccl_tests, _osu, _perftest
-from ._bench_text import Run, failures, transports
+from ._bench_text import Run, failures, streams, transports
 from ._problem import problem
 
-_READERS = (_nccl_tests.parse, _osu.parse, _perftest.parse, _gpcnet.parse, _hpl.parse, _gpu_burn.parse)
+_READERS = (_nccl_tests.read, _osu.read, _perftest.read, _gpcnet.read, _hpl.read, _gpu_burn.read)
 
 
 class Curve(NamedTuple):
@@ -29,6 +29,7 @@ def parse(text: str) -> Dict[str, Any]:
     Nothing is guessed: what no reader knows is left out, and a text without any table is a problem by name.
     """
     runs: List[Run] = []
+    found = streams(text)
     report = _report(text)
     if report is not None:
         try:
@@ -36,10 +37,9 @@ def parse(text: str) -> Dict[str, Any]:
         except ValueError:
             report = None
     if report is None:
-        for reader in _READERS:
-            runs += reader(text)
+        runs = [run for read in _READERS for label, lines in found.items() for run in read(label, lines)]
     problems = [] if runs else [problem("no-results", "no table of a known benchmark is in the output")]
-    return {"runs": runs, "failures": failures(text), "transports": transports(text), "problems": problems}
+    return {"runs": runs, "failures": failures(found), "transports": transports(text), "problems": problems}
 
 
 def _report(text: str) -> Optional[Dict[str, Any]]:

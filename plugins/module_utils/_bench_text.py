@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 Run = Dict[str, Any]  # one table of results: JSON types only, described in the module benchmark_run
 
@@ -64,10 +64,13 @@ def number(token: str) -> Optional[float]:
     return value if math.isfinite(value) else None
 
 
-def failures(text: str) -> List[str]:
-    """Return the lines in which a benchmark or its launcher says that it failed, each once, at most ten."""
+def failures(labelled: Mapping[str, Sequence[str]]) -> List[str]:
+    """Return the lines in which a benchmark or its launcher says that it failed, each once, at most ten.
+
+    :param labelled: what ``streams`` made of the text.
+    """
     found: List[str] = []
-    for lines in streams(text).values():
+    for lines in labelled.values():
         tracing = False
         for line in lines:
             if line.startswith("Traceback (most recent call last)"):
@@ -85,7 +88,7 @@ _FAILED = re.compile(
     r"Test (?:NCCL|CUDA) failure|Invalid number of GPUs|MPI_ABORT was invoked|exited on signal|unable to reach"
     r"|There are not enough slots|Segmentation fault|[Aa]ssertion .* failed"
     r"|ORTE (?:has lost|was unable)|PRTE has lost|an ORTE daemon has unexpectedly failed|Host key verification failed"
-    r"|Permission denied|mpirun was unable|DATA VALIDATION ERROR|ChildFailedError"
+    r"|Permission denied(?!\(\d+\))|mpirun was unable|DATA VALIDATION ERROR|ChildFailedError"
 )
 
 

@@ -12,8 +12,8 @@ import time
 from typing import Callable, List, Mapping, NamedTuple, Optional
 
 from ._fabric import read_fabric
-from ._fabric_data import CASSINI_IDS, EFA_IDS
-from ._nccl_vendor import SCRIPTS, VendorError, read_vendor
+from ._fabric_data import CASSINI_IDS, EFA_IDS, SCRIPTS
+from ._nccl_vendor import VendorError, read_vendor
 from ._pci import PciDevice, read_pci
 from ._problem import Facts
 from ._sysfs import Tree

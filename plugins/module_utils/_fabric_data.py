@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from typing import Dict, FrozenSet, Pattern, Tuple
+from typing import Dict, FrozenSet, Mapping, NamedTuple, Pattern, Tuple
 
 FABRICS = ("infiniband", "roce", "efa", "tcpx", "tcpxo", "gib", "slingshot", "tcp")
 
@@ -65,3 +65,18 @@ CLOUDS: Tuple[Tuple[str, str, str], ...] = (
     ("chassis_asset_tag", "7783-7084-3265-9085-8269-3286-77", "azure"),
     ("chassis_asset_tag", "OracleCloud.com", "oci"),
 )
+
+
+class Script(NamedTuple):
+    """A vendor's script and the variables that have to be set before it is sourced."""
+
+    path: str
+    needs: Mapping[str, str]
+
+
+# What sets NCCL up for a fabric. GoogleCloudPlatform/cluster-toolkit examples/machine-learning/a3-megagpu-8g and
+# a3-ultragpu-8g.
+SCRIPTS: Dict[str, Script] = {
+    "gib": Script("/usr/local/gib/scripts/set_nccl_env.sh", {}),
+    "tcpxo": Script("/var/lib/tcpxo/lib64/nccl-env-profile.sh", {"NCCL_LIB_DIR": "/var/lib/tcpxo/lib64"}),
+}

@@ -5,43 +5,40 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Sequence
 
-from ._bench_text import Run, number, streams
+from ._bench_text import Run, number
 from ._problem import problem
 
 _TITLE = re.compile(r"^\s*(?P<title>Network\w*(?: Load)? Tests) v(?P<version>\S+)")
 _SIZE = re.compile(r"^(?P<name>.*) \((?P<size>\d+) B\)$")
 
 
-def parse(text: str) -> List[Run]:
-    """Return every run of GPCNeT in a text.
+def read(label: str, lines: Sequence[str]) -> List[Run]:
+    """Return every run of GPCNeT in a stream.
 
     A run has ``rows``: each with ``section``, ``name``, ``size`` in bytes or None, ``unit`` or None (a factor), and the
     values under the names of their headings, such as ``avg`` and ``99%``.
     """
     runs: List[Run] = []
-    for label, lines in streams(text).items():
-        section = ""
-        columns: List[str] = []
-        for line in lines:
-            title = _TITLE.match(line)
-            if title:
-                runs.append(_new(label, title.group("title"), title.group("version")))
-                section, columns = "", []
-                continue
-            cells = (
-                [cell.strip() for cell in line.strip().strip("|").split("|")] if line.strip().startswith("|") else []
-            )
-            if not runs or not cells:
-                continue
-            if len(cells) == 1:
-                section, columns = " ".join(cells[0].split()), []
-            elif cells[0] == "Name" or not cells[0]:
-                # The box of key results has a heading of two lines; the second one names the columns.
-                columns = [cell.lower() for cell in cells[1:]]
-            elif columns:
-                _row(runs[-1], section, columns, cells)
+    section = ""
+    columns: List[str] = []
+    for line in lines:
+        title = _TITLE.match(line)
+        if title:
+            runs.append(_new(label, title.group("title"), title.group("version")))
+            section, columns = "", []
+            continue
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")] if line.strip().startswith("|") else []
+        if not runs or not cells:
+            continue
+        if len(cells) == 1:
+            section, columns = " ".join(cells[0].split()), []
+        elif cells[0] == "Name" or not cells[0]:
+            # The box of key results has a heading of two lines; the second one names the columns.
+            columns = [cell.lower() for cell in cells[1:]]
+        elif columns:
+            _row(runs[-1], section, columns, cells)
     for run in runs:
         if not run["rows"]:
             run["problems"].append(problem("no-rows", "no result follows the title", run["title"]))

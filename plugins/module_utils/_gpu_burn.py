@@ -5,9 +5,9 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Sequence
 
-from ._bench_text import Run, streams
+from ._bench_text import Run
 from ._problem import problem
 
 _GPU = re.compile(r"^\s*GPU (?P<index>\d+): (?P<name>.+?) \(UUID: (?P<uuid>\S+)\)")
@@ -18,32 +18,31 @@ _END = re.compile(r"^\s*Tested \d+ GPUs:")
 _VERDICT = re.compile(r"^\s*GPU (?P<index>\d+): (?P<word>OK|FAULTY)\b")
 
 
-def parse(text: str) -> List[Run]:
-    """Return every run of gpu_burn in a text.
+def read(label: str, lines: Sequence[str]) -> List[Run]:
+    """Return every run of gpu_burn in a stream.
 
     A run has ``rows``, one a GPU: ``index``, ``name``, ``uuid``, ``ok`` (None before the verdict), ``errors`` and
     ``gflops`` of the last progress, ``temperature_c``; a value that was not printed is None.
     """
     runs: List[Run] = []
-    for label, lines in streams(text).items():
-        run: Optional[Run] = None
-        ended = False
-        for line in lines:
-            gpu, progress, verdict = _GPU.match(line), _PROGRESS.search(line), _VERDICT.match(line)
-            if gpu:
-                if run is None or ended:
-                    run, ended = _new(label), False
-                    runs.append(run)
-                run["rows"].append(_gpu(int(gpu.group("index")), gpu.group("name"), gpu.group("uuid")))
-            elif run is None:
-                continue
-            elif progress:
-                _progress(run, progress)
-            elif _END.match(line):
-                ended = run["complete"] = True
-            elif verdict and ended:
-                row = _find(run, int(verdict.group("index")))
-                row["ok"] = verdict.group("word") == "OK"
+    run: Optional[Run] = None
+    ended = False
+    for line in lines:
+        gpu, progress, verdict = _GPU.match(line), _PROGRESS.search(line), _VERDICT.match(line)
+        if gpu:
+            if run is None or ended:
+                run, ended = _new(label), False
+                runs.append(run)
+            run["rows"].append(_gpu(int(gpu.group("index")), gpu.group("name"), gpu.group("uuid")))
+        elif run is None:
+            continue
+        elif progress:
+            _progress(run, progress)
+        elif _END.match(line):
+            ended = run["complete"] = True
+        elif verdict and ended:
+            row = _find(run, int(verdict.group("index")))
+            row["ok"] = verdict.group("word") == "OK"
     for run in runs:
         if not run["complete"]:
             run["problems"].append(problem("cut-short", "the output ends before the verdicts of the GPUs"))

@@ -5,9 +5,9 @@
 from __future__ import annotations
 
 import re
-from typing import List, Optional
+from typing import List, Optional, Sequence
 
-from ._bench_text import Run, streams
+from ._bench_text import Run
 from ._problem import problem
 
 _TITLE = re.compile(r"^\s*HPLinpack (?P<version>\S+)|^\s*HPL-NVIDIA (?P<other>\S+)")
@@ -19,45 +19,44 @@ _RESIDUAL = re.compile(r"^\s*\|\|Ax-b\|\|.*=\s*(?P<value>\S+)\s*\.+\s*(?P<word>P
 _COUNT = re.compile(r"^\s*(\d+) tests (completed and (?:passed|failed) residual checks|skipped)")
 
 
-def parse(text: str) -> List[Run]:
-    """Return every run of HPL in a text.
+def read(label: str, lines: Sequence[str]) -> List[Run]:
+    """Return every run of HPL in a stream.
 
     A run has ``rows`` (``n``, ``nb``, ``p``, ``q``, ``seconds``, ``gflops``, ``residual``, ``passed`` or None), the
     counts ``passed``, ``failed`` and ``skipped`` of its last lines (None when these did not come) and ``complete``.
     """
     runs: List[Run] = []
-    for label, lines in streams(text).items():
-        run: Optional[Run] = None
-        for line in lines:
-            title, row, residual, count = (form.match(line) for form in (_TITLE, _ROW, _RESIDUAL, _COUNT))
-            if title:
-                run = _new(label, title.group("version") or title.group("other"))
-                runs.append(run)
-            elif run is None:
-                continue
-            elif row:
-                sizes = {name: int(row.group(name)) for name in ("n", "nb", "p", "q")}
-                run["rows"].append(
-                    {
-                        "variant": row.group("variant"),
-                        **sizes,
-                        "seconds": float(row.group("seconds")),
-                        "gflops": float(row.group("gflops")),
-                        "residual": None,
-                        "passed": None,
-                    }
-                )
-            elif residual and run["rows"]:
-                run["rows"][-1]["passed"] = residual.group("word") == "PASSED"
-                try:
-                    run["rows"][-1]["residual"] = float(residual.group("value"))
-                except ValueError:  # a residual that is no number comes with FAILED
-                    run["rows"][-1]["residual"] = None
-            elif count:
-                word = next(word for word in ("passed", "failed", "skipped") if word in count.group(2))
-                run[word] = int(count.group(1))
-            elif line.strip() == "End of Tests.":
-                run["complete"] = True
+    run: Optional[Run] = None
+    for line in lines:
+        title, row, residual, count = (form.match(line) for form in (_TITLE, _ROW, _RESIDUAL, _COUNT))
+        if title:
+            run = _new(label, title.group("version") or title.group("other"))
+            runs.append(run)
+        elif run is None:
+            continue
+        elif row:
+            sizes = {name: int(row.group(name)) for name in ("n", "nb", "p", "q")}
+            run["rows"].append(
+                {
+                    "variant": row.group("variant"),
+                    **sizes,
+                    "seconds": float(row.group("seconds")),
+                    "gflops": float(row.group("gflops")),
+                    "residual": None,
+                    "passed": None,
+                }
+            )
+        elif residual and run["rows"]:
+            run["rows"][-1]["passed"] = residual.group("word") == "PASSED"
+            try:
+                run["rows"][-1]["residual"] = float(residual.group("value"))
+            except ValueError:  # a residual that is no number comes with FAILED
+                run["rows"][-1]["residual"] = None
+        elif count:
+            word = next(word for word in ("passed", "failed", "skipped") if word in count.group(2))
+            run[word] = int(count.group(1))
+        elif line.strip() == "End of Tests.":
+            run["complete"] = True
     for run in runs:
         if not run["complete"]:
             run["problems"].append(problem("cut-short", "the output ends before 'End of Tests.'"))

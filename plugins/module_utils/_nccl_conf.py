@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from typing import Callable, Dict, List, Mapping, NamedTuple, Optional
 
-from ._fabric_data import AZURE_FAMILIES, AZURE_GPUS
+from ._fabric_data import AZURE_FAMILIES, AZURE_GPUS, SCRIPTS
 from ._pci import PciDevice
 from ._problem import Facts
 from ._rdma import RdmaPort
@@ -21,10 +21,9 @@ from ._sysfs import Tree
 
 _MAX_BYTES = 1023  # src/misc/param.cc: name and value, each; longer ones are cut without a word
 _NAME = re.compile(r"^[A-Z][A-Z0-9_]*$")
-_VENDOR_SCRIPTS = {
+_OF_THE_VENDOR = {
     "tcpx": "/var/lib/tcpx and its RxDM daemon bring their own settings",
-    "tcpxo": "they are those of the vendor's /var/lib/tcpxo/lib64/nccl-env-profile.sh",
-    "gib": "they are those of the vendor's /usr/local/gib/scripts/set_nccl_env.sh",
+    **{fabric: f"they are those of the vendor's {script.path}" for fabric, script in SCRIPTS.items()},
 }
 
 
@@ -50,8 +49,8 @@ def variables(tree: Tree, scene: Scene, reasons: List[str]) -> Dict[str, str]:
         chosen[name] = value
         reasons.append(f"{name}: {why}")
 
-    if scene.fabric in _VENDOR_SCRIPTS:
-        reasons.append(f"no NCCL variable of ours: {_VENDOR_SCRIPTS[scene.fabric]}")
+    if scene.fabric in _OF_THE_VENDOR:
+        reasons.append(f"no NCCL variable of ours: {_OF_THE_VENDOR[scene.fabric]}")
         return chosen
     if scene.fabric == "efa":
         take(

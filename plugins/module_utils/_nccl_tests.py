@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from typing import Dict, List, Optional, Sequence, Tuple
 
-from ._bench_text import Run, number, streams
+from ._bench_text import Run, number
 from ._problem import problem
 
 _HEADER = re.compile(r"^\s*#\s+(?:size\s+count|bytes\s+N)\s+type\b")
@@ -69,18 +69,15 @@ class _Columns:
         self.second = places[1] if len(places) > 1 else len(header)
 
 
-def parse(text: str) -> List[Run]:
-    """Return every table of nccl-tests in a text, in order; each stream of a labelled text is read by itself.
+def read(label: str, lines: Sequence[str]) -> List[Run]:
+    """Return every table of nccl-tests in a stream, in order.
 
     A table has ``rows`` (``size`` in bytes, ``out_of_place`` and ``in_place`` with ``time_us``, ``algbw_gbs``,
     ``busbw_gbs`` and ``wrong`` or ``error``; a half or value that is not there or N/A is None), ``devices``,
     ``average`` and ``out_of_bounds`` as far as the program said them, ``complete`` (whether its last line came) and
     ``problems``.
     """
-    runs: List[Run] = []
-    for label, lines in streams(text).items():
-        runs += _Reader(label).read(lines)
-    return runs
+    return _Reader(label).read(lines)
 
 
 class _Reader:

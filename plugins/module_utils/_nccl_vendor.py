@@ -5,34 +5,21 @@
 The script is sourced at boot by a shell with an empty environment, and what it exports under ``NCCL_`` goes to
 /etc/nccl.conf. So every process gets it (services, Slurm steps, commands by ssh), and the environment still wins.
 ``LD_LIBRARY_PATH`` cannot be given that way (the loader reads it when a program starts) and stays the job's matter.
-Scripts and what they need: GoogleCloudPlatform/cluster-toolkit examples/machine-learning/a3-megagpu-8g and
-a3-ultragpu-8g.
+Which scripts, and what they need: _fabric_data.py.
 """
 
 from __future__ import annotations
 
 import os
 import stat
-from typing import Callable, Dict, List, Mapping, NamedTuple, Optional
+from typing import Callable, Dict, List, Mapping, Optional
 
+from ._fabric_data import SCRIPTS, Script
 from ._smi_run import Answer, run
 
 SECONDS = 20.0  # for the whole script; some ask the metadata service
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SOURCE = '. "$1" >&2 && exec /usr/bin/env -0'
-
-
-class Script(NamedTuple):
-    """A vendor's script and the variables that have to be set before it is sourced."""
-
-    path: str
-    needs: Mapping[str, str]
-
-
-SCRIPTS: Dict[str, Script] = {
-    "gib": Script("/usr/local/gib/scripts/set_nccl_env.sh", {}),
-    "tcpxo": Script("/var/lib/tcpxo/lib64/nccl-env-profile.sh", {"NCCL_LIB_DIR": "/var/lib/tcpxo/lib64"}),
-}
 
 
 class VendorError(Exception):

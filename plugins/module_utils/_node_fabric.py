@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from typing import Callable
 
 from ._health.model import EXIT_FAIL, EXIT_OK, HealthError
 from ._node_commands import root_of, write_whole
@@ -54,40 +55,38 @@ def read_file(path: str) -> str:
 
 
 def _put(path: str, block: str, name: str, force: bool) -> int:
-    from ._nccl_block import EditedError, changes, put
+    from ._nccl_block import put
 
-    before = read_file(path)
-    try:
-        after = put(before, block, force=force)
-    except EditedError as exc:
-        sys.stderr.write(_EDITED.format(path=path, why=exc))
-        return EXIT_FAIL
-    if before == after:
-        sys.stdout.write(f"{path}: unchanged, fabric {name}\n")
-        return EXIT_OK
-    # A link is somebody's choice of where the settings lie: the file it leads to is written.
-    write_whole(os.path.realpath(path), after)
-    sys.stdout.write(f"{path}: written, fabric {name}\n" + "".join(f"  {line}\n" for line in changes(before, after)))
-    return EXIT_OK
+    return _change(
+        path, lambda before: put(before, block, force=force), f"unchanged, fabric {name}", f"written, fabric {name}"
+    )
 
 
 def _remove(path: str, force: bool) -> int:
-    from ._nccl_block import EditedError, changes, take_out
+    from ._nccl_block import take_out
+
+    return _change(path, lambda before: take_out(before, force=force), "nothing of ours in it", "our block is gone")
+
+
+def _change(path: str, make: Callable[[str], str], same: str, done: str) -> int:
+    """Give a file the text that ``make`` makes of the present one, and say *same* or *done* with what changed."""
+    from ._nccl_block import EditedError, changes
 
     before = read_file(path)
     try:
-        after = take_out(before, force=force)
+        after = make(before)
     except EditedError as exc:
         sys.stderr.write(_EDITED.format(path=path, why=exc))
         return EXIT_FAIL
     if before == after:
-        sys.stdout.write(f"{path}: nothing of ours in it\n")
+        sys.stdout.write(f"{path}: {same}\n")
         return EXIT_OK
     if after:
+        # A link is somebody's choice of where the settings lie: the file it leads to is written.
         write_whole(os.path.realpath(path), after)
     else:
         os.unlink(path)
-    sys.stdout.write(f"{path}: our block is gone\n" + "".join(f"  {line}\n" for line in changes(before, after)))
+    sys.stdout.write(f"{path}: {done}\n" + "".join(f"  {line}\n" for line in changes(before, after)))
     return EXIT_OK
 
 

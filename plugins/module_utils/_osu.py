@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from typing import Any, Dict, List, Optional, Sequence
 
-from ._bench_text import Run, number, streams
+from ._bench_text import Run, number
 from ._problem import problem
 
 _TITLE = re.compile(
@@ -26,20 +26,13 @@ _ROW = re.compile(r"^\s*\d[\d.]*(?:\s+\S+)*\s*$")
 _UNITS = (("_us", "us"), ("mb_s", "MB/s"), ("messages_s", "1/s"), ("_ms", "ms"))
 
 
-def parse(text: str) -> List[Run]:
-    """Return every table of this layout in a text, in order.
+def read(label: str, lines: Sequence[str]) -> List[Run]:
+    """Return every table of this layout in a stream, in order.
 
     A table has ``title``, ``version``, ``columns`` (``avg_latency_us``, ``bandwidth_mb_s`` …), ``unit`` of the first of
     them, ``rows`` (``size`` in bytes or None, the columns, ``validation`` Pass, Fail or None), ``before`` (the line
     that stood before the title, where scripts name the nodes) and ``problems``.
     """
-    runs: List[Run] = []
-    for label, lines in streams(text).items():
-        runs += _read(label, lines)
-    return runs
-
-
-def _read(label: str, lines: Sequence[str]) -> List[Run]:
     runs: List[Run] = []
     before = ""
     for line in lines:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from typing import List, Sequence
 
-from ._bench_text import Run, number, streams
+from ._bench_text import Run, number
 from ._problem import problem
 
 _TITLE = re.compile(r"^\s*(?P<title>(?:RDMA_\w+|Send|Raw\w*|Atomic\w*|\w+ )\S*\s?(?:\w+ )*(?:BW|Latency|Lat) Test)\s*$")
@@ -15,19 +15,12 @@ _HEADING = re.compile(r"^\s*#bytes\s+#iterations\s+(?P<rest>\S.*)$")
 _ROW = re.compile(r"^\s*\d+\s+\d+(?:\s+\S+)+\s*$")
 
 
-def parse(text: str) -> List[Run]:
-    """Return every table of perftest in a text, in order.
+def read(label: str, lines: Sequence[str]) -> List[Run]:
+    """Return every table of perftest in a stream, in order.
 
     A table has ``title``, ``columns`` (``bw_average_mb_sec``, ``t_typical_usec`` …; the unit is in the name) and
     ``rows`` with ``size`` in bytes and ``iterations``. A row that both sides of a loopback print is taken once.
     """
-    runs: List[Run] = []
-    for label, lines in streams(text).items():
-        runs += _read(label, lines)
-    return runs
-
-
-def _read(label: str, lines: Sequence[str]) -> List[Run]:
     runs: List[Run] = []
     title = ""
     for line in lines:

@@ -16,9 +16,9 @@ description:
   - "The rules, each with its reason and source, are in C(plugins/module_utils/_seal_rules.py): V(machine_id),
     V(dbus_machine_id), V(ssh_host_keys), V(module_signing_keys), V(random_seed), V(credential_secret), V(storage_ids),
     V(authorized_keys), V(ssh_identities), V(credentials), V(builders_rights), V(account_backups), V(cloud_init),
-    V(network), V(leases), V(proxies), V(proxies_in_shells), V(journal), V(rotated_logs), V(logs), V(build_logs), V(histories),
-    V(ansible), V(user_caches), V(temporary_files), V(package_index), V(package_files), V(package_backups),
-    V(linker_cache), V(state_of_services), V(swap_files), V(swap_entries)."
+    V(network), V(leases), V(proxies), V(proxies_in_shells), V(journal), V(rotated_logs), V(logs), V(build_logs),
+    V(histories), V(ansible), V(user_caches), V(temporary_files), V(package_index), V(package_files),
+    V(package_backups), V(linker_cache), V(state_of_services), V(swap_files), V(swap_entries)."
 version_added: 0.1.0
 author: the gpuforge authors
 options:

@@ -15,6 +15,7 @@ import itertools
 import json
 import os
 import re
+import signal
 import statistics
 import subprocess
 import sys
@@ -168,6 +169,8 @@ def main() -> int:
     absent = [name for name in options.roles if not (REPO / "roles" / name / "tasks/main.yml").is_file()]
     if absent:
         parser.error(f"no role {', '.join(absent)}: choose others with --roles")
+    # Ended from outside, it still removes its nodes and puts back what it changed in the kernel.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     times: Times = {}
     with tempfile.TemporaryDirectory(prefix="gpuforge-fanout-") as name, room_for(max(hosts)):
         folder = Path(name)

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.gpuforge.node.plugins.module_utils._fabric_boot import read_at_boot
+from ansible_collections.gpuforge.node.plugins.module_utils._fabric_data import Script
 from ansible_collections.gpuforge.node.plugins.module_utils._nccl_conf import render_nccl_conf
-from ansible_collections.gpuforge.node.plugins.module_utils._nccl_vendor import Script, VendorError, read_vendor
+from ansible_collections.gpuforge.node.plugins.module_utils._nccl_vendor import VendorError, read_vendor
 from ansible_collections.gpuforge.node.plugins.module_utils._peermem import decide
 from ansible_collections.gpuforge.node.tests.unit.plugins.module_utils.captures import add_pci, write_tree
 from ansible_collections.gpuforge.node.tests.unit.plugins.module_utils.fabric_trees import (

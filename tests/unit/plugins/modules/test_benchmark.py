@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import yaml
 from ansible.errors import AnsibleActionFail
-from ansible.module_utils import basic
-from ansible.module_utils.common.text.converters import to_bytes
 from ansible.plugins.action import ActionBase
+
+from ansible_collections.gpuforge.node.tests.unit.plugins.modules.harness import run
 
 PLUGINS = "ansible_collections.gpuforge.node.plugins"
 TABLE = """\
@@ -27,30 +27,6 @@ TABLE = """\
 # Avg bus bandwidth    : 51
 """
 THRESHOLD = {"node_type": "*", "test": "all_reduce", "least": 40}
-
-
-class Ended(Exception):
-    """A module called exit_json or fail_json; carries what it said."""
-
-
-def module(monkeypatch: pytest.MonkeyPatch, name: str, /, **arguments: Any) -> dict[str, Any]:
-    loaded = importlib.import_module(f"{PLUGINS}.modules.{name}")
-
-    def end(_self: object, **result: Any) -> None:
-        raise Ended(result)
-
-    monkeypatch.setattr(basic.AnsibleModule, "exit_json", end)
-    monkeypatch.setattr(
-        basic.AnsibleModule, "fail_json", lambda self, msg, **more: end(self, failed=True, msg=msg, **more)
-    )
-    monkeypatch.setattr(basic, "_ANSIBLE_ARGS", to_bytes(json.dumps({"ANSIBLE_MODULE_ARGS": arguments})))
-    if hasattr(basic, "_ANSIBLE_PROFILE"):
-        monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy")
-    with pytest.raises(Ended) as ended:
-        loaded.main()
-    result = ended.value.args[0]
-    assert isinstance(result, dict)
-    return result
 
 
 def action(monkeypatch: pytest.MonkeyPatch, name: str, check: bool = False, forks: int = 5, **arguments: Any) -> Any:
@@ -73,7 +49,7 @@ def script(path: Path, text: str, code: int = 0) -> str:
 
 class TestRun:
     def test_what_is_returned_is_what_is_documented(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        result = module(monkeypatch, "benchmark_run", argv=[script(tmp_path / "perf", TABLE)])
+        result = run(monkeypatch, "benchmark_run", argv=[script(tmp_path / "perf", TABLE)])
         assert result.pop("changed") is False
         assert set(result) == documented("benchmark_run")
         assert result["runs"][0]["rows"][0]["in_place"]["busbw_gbs"] == 52
@@ -83,7 +59,7 @@ class TestRun:
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
         argv = ["/bin/sh", "-c", f"touch {tmp_path / 'ran'}"]
-        result = module(monkeypatch, "benchmark_run", argv=argv, _ansible_check_mode=True)
+        result = run(monkeypatch, "benchmark_run", argv=argv, _ansible_check_mode=True)
         assert result["command"] == f"/bin/sh -c 'touch {tmp_path / 'ran'}'"
         assert result["ran"] is False
         assert {"changed", *documented("benchmark_run")} == set(result)
@@ -93,24 +69,24 @@ class TestRun:
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
         said = "".join(f"line {number}\n" for number in range(60))
-        result = module(monkeypatch, "benchmark_run", argv=[script(tmp_path / "perf", said, 7)])
+        result = run(monkeypatch, "benchmark_run", argv=[script(tmp_path / "perf", said, 7)])
         assert not result.get("failed")
         assert (result["exit_code"], result["output_tail"][0], len(result["output_tail"])) == (7, "line 20", 40)
         assert result["problems"][0]["id"] == "no-results"
 
     def test_a_script_is_given_and_taken_away(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         text = f"import sys; open({str(tmp_path / 'where')!r}, 'w').write(sys.argv[0]); print(sys.argv[1])"
-        result = module(monkeypatch, "benchmark_run", argv=["python3", "{script}", "x"], script=text)
+        result = run(monkeypatch, "benchmark_run", argv=["python3", "{script}", "x"], script=text)
         assert result["exit_code"] == 0
         assert not Path((tmp_path / "where").read_text()).exists()
 
     def test_a_program_that_is_not_there_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        result = module(monkeypatch, "benchmark_run", argv=["/no/such/perf"])
+        result = run(monkeypatch, "benchmark_run", argv=["/no/such/perf"])
         assert result["msg"] == "Failed to run /no/such/perf: No such file or directory"
 
     @pytest.mark.parametrize("arguments", [{"argv": []}, {"argv": ["true"], "timeout": 0}])
     def test_refusals(self, monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any]) -> None:
-        assert module(monkeypatch, "benchmark_run", **arguments)["failed"]
+        assert run(monkeypatch, "benchmark_run", **arguments)["failed"]
 
 
 class TestInfo:
@@ -118,7 +94,7 @@ class TestInfo:
         perf = script(tmp_path / "all_reduce_perf", "")
         script(tmp_path / "mpirun", "mpirun (Open MPI) 4.1.4\n")
         monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-        result = module(monkeypatch, "benchmark_info", name="gpu-01")
+        result = run(monkeypatch, "benchmark_info", name="gpu-01")
         assert result.pop("changed") is False
         assert set(result) == documented("benchmark_info")
         told = yaml.safe_load(importlib.import_module(f"{PLUGINS}.modules.benchmark_info").RETURN)
@@ -130,7 +106,7 @@ class TestInfo:
     def test_another_mpi_has_no_version(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         script(tmp_path / "mpirun", "HYDRA build details:\n    Version: 4.0.2\n")
         monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-        found = module(monkeypatch, "benchmark_info", name="x", programs=["/no/perf"])["found"]
+        found = run(monkeypatch, "benchmark_info", name="x", programs=["/no/perf"])["found"]
         assert (found["mpirun"]["version"], found["mpirun"]["said"], found["programs"]) == (
             "",
             "HYDRA build details:",
@@ -200,7 +176,7 @@ class TestReport:
     def measured(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
         """A plan and the result of its run."""
         plan = action(monkeypatch, "benchmark_plan", nodes=[node(1), node(2)], environment={"TOKEN": "geheim"})
-        result = module(monkeypatch, "benchmark_run", argv=[script(tmp_path / "perf", TABLE)])
+        result = run(monkeypatch, "benchmark_run", argv=[script(tmp_path / "perf", TABLE)])
         return {"plan": plan, "result": result, "results_dir": str(tmp_path / "results"), "thresholds": [THRESHOLD]}
 
     def test_files_and_verdict(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, measured: dict[str, Any]) -> None:

@@ -3,43 +3,16 @@
 from __future__ import annotations
 
 import importlib
-import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
-from ansible.module_utils import basic
-from ansible.module_utils.common.text.converters import to_bytes
 
 from ansible_collections.gpuforge.node.tests.unit.plugins.module_utils.captures import add_pci, write_tree
+from ansible_collections.gpuforge.node.tests.unit.plugins.modules.harness import run
 
 MODULES = ("gpu_info", "topology_info", "fabric_info")
-
-
-class Ended(Exception):
-    """A module called exit_json or fail_json; carries what it said."""
-
-
-def run(monkeypatch: pytest.MonkeyPatch, name: str, **arguments: Any) -> dict[str, Any]:
-    module = importlib.import_module(f"ansible_collections.gpuforge.node.plugins.modules.{name}")
-
-    def end(_self: object, **result: Any) -> None:
-        raise Ended(result)
-
-    monkeypatch.setattr(basic.AnsibleModule, "exit_json", end)
-    monkeypatch.setattr(
-        basic.AnsibleModule, "fail_json", lambda self, msg, **more: end(self, failed=True, msg=msg, **more)
-    )
-    monkeypatch.setattr(basic, "_ANSIBLE_ARGS", to_bytes(json.dumps({"ANSIBLE_MODULE_ARGS": arguments})))
-    if hasattr(basic, "_ANSIBLE_PROFILE"):
-        monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy")
-    with pytest.raises(Ended) as ended:
-        module.main()
-    result = ended.value.args[0]
-    assert isinstance(result, dict)
-    return result
 
 
 def node(root: Path) -> str:

@@ -8,7 +8,8 @@ import pytest
 
 from ansible_collections.gpuforge.node.plugins.module_utils._bench_parse import parse as parse_any
 from ansible_collections.gpuforge.node.plugins.module_utils._nccl_json import parse_json
-from ansible_collections.gpuforge.node.plugins.module_utils._nccl_tests import operation, parse
+from ansible_collections.gpuforge.node.plugins.module_utils._nccl_tests import operation, read
+from ansible_collections.gpuforge.node.tests.unit.plugins.module_utils.bench.reading import read_text
 
 NEW = """\
 # nccl-tests version 2.18.2 nccl-headers=23007 nccl-library=23007
@@ -32,7 +33,7 @@ NEW = """\
 
 
 def only(text: str) -> dict[str, Any]:
-    (run,) = parse(text)
+    (run,) = read_text(read, text)
     return run
 
 
@@ -87,7 +88,7 @@ def test_labels_before_lines(before: str, stream: str) -> None:
 
 def test_ranks_that_print_into_each_other_are_told_apart() -> None:
     mixed = "".join(f"0: {line}\n1: {line}\n" for line in NEW.splitlines())
-    one, other = parse(mixed)
+    one, other = read_text(read, mixed)
     assert (one["stream"], other["stream"]) == ("0", "1")
     assert one["rows"] == other["rows"] == only(NEW)["rows"]
 
@@ -116,7 +117,7 @@ def test_old_layouts_take_their_columns_from_the_header() -> None:
         1024           256   float       0    35.37    0.12    0.12    N/A    34.59    0.12    0.13    N/A
 # Avg bus bandwidth    : 0.125
 """
-    gather, broadcast = parse(text)
+    gather, broadcast = read_text(read, text)
     assert gather["rows"][0]["redop"] is None
     assert gather["rows"][0]["out_of_place"]["error"] == 7e-07
     assert gather["rows"][0]["in_place"] == {
@@ -225,7 +226,7 @@ def test_a_row_without_a_header_is_read_as_the_newest_layout_and_said() -> None:
 @pytest.mark.parametrize("cut", range(0, len(NEW), 7))
 def test_no_cut_breaks_the_reader(cut: int) -> None:
     whole = only(NEW)["rows"]
-    for run in parse(NEW[:cut]):
+    for run in read_text(read, NEW[:cut]):
         assert run["rows"] == whole[: len(run["rows"])] or len(run["rows"]) == 2
         if cut < NEW.index("# Avg") + 8:
             assert not run["complete"]

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.gpuforge.node.plugins.module_utils import _gpcnet, _gpu_burn, _hpl, _perftest
+from ansible_collections.gpuforge.node.plugins.module_utils import _gpcnet, _gpu_burn, _hpl, _osu, _perftest
 from ansible_collections.gpuforge.node.plugins.module_utils._bench_parse import curves
 from ansible_collections.gpuforge.node.plugins.module_utils._bench_parse import parse as parse_any
-from ansible_collections.gpuforge.node.plugins.module_utils._osu import parse
+from ansible_collections.gpuforge.node.tests.unit.plugins.module_utils.bench.reading import read_text
 
 BANDWIDTH = """\
 # OSU MPI-CUDA Bandwidth Test v7.5
@@ -21,7 +21,7 @@ BANDWIDTH = """\
 
 
 def only(text: str) -> dict[str, Any]:
-    (run,) = parse(text)
+    (run,) = read_text(_osu.read, text)
     return run
 
 
@@ -158,32 +158,42 @@ def test_failures_are_named() -> None:
     trace = 'Traceback (most recent call last):\n  File "x", line 1, in f\nRuntimeError: no gloo\n' * 2
     assert parse_any(trace)["failures"] == ["RuntimeError: no gloo"]
     assert parse_any("Host key verification failed.\n")["failures"] == ["Host key verification failed."]
+    assert parse_any("mpi@b: Permission denied (publickey).\n")["failures"] == ["mpi@b: Permission denied (publickey)."]
+
+
+def test_a_lost_race_of_the_launcher_is_no_failure() -> None:
+    """The child was faster than its parent; Open MPI 4 says so and goes on."""
+    said = "[a:862] plm:rsh: Warning: setpgid(866,866) failed in parent with errno=Permission denied(13)\n"
+    assert parse_any(said)["failures"] == []
 
 
 def test_perftest_latency_and_hpl_failure_and_gpu_burn_faulty() -> None:
-    (run,) = _perftest.parse(
+    (run,) = read_text(
+        _perftest.read,
         "                    RDMA_Write Latency Test\n"
         " #bytes #iterations    t_min[usec]    t_max[usec]  t_typical[usec]    t_avg[usec]    t_stdev[usec]"
         "   99% percentile[usec]   99.9% percentile[usec]\n"
         " 2       1000          1.45           8.13         1.50              1.52            0.11            1.80"
-        "                    8.13\n"
+        "                    8.13\n",
     )
     assert (run["unit"], run["rows"][0]["t_typical_usec"], run["rows"][0]["99_9p_percentile_usec"]) == ("us", 1.5, 8.13)
     assert curves(run)[0].points == [(2, 1.5)]
-    (hpl,) = _hpl.parse(
+    (hpl,) = read_text(
+        _hpl.read,
         "HPLinpack 2.3  --  High-Performance Linpack benchmark\n"
         "WR00L2L2        1000   192     2     2               0.10              6.60e+00\n"
-        "||Ax-b||_oo/(eps*(||A||_oo*||x||_oo+||b||_oo)*N)=   1.2e+04 ...... FAILED\n"
+        "||Ax-b||_oo/(eps*(||A||_oo*||x||_oo+||b||_oo)*N)=   1.2e+04 ...... FAILED\n",
     )
     assert (hpl["rows"][0]["passed"], hpl["complete"], hpl["failed"]) == (False, False, None)
-    (burn,) = _gpu_burn.parse(
+    (burn,) = read_text(
+        _gpu_burn.read,
         "GPU 0: NVIDIA A100 (UUID: GPU-1)\nGPU 1: NVIDIA A100 (UUID: GPU-2)\r"
         "50.0%  proc'd: 22 (71 Gflop/s) - 0 (0 Gflop/s)   errors: 0 - 12  (WARNING!)  temps: 38 C - -- \r"
-        "Tested 2 GPUs:\n\tGPU 0: OK\n\tGPU 1: FAULTY\n"
+        "Tested 2 GPUs:\n\tGPU 0: OK\n\tGPU 1: FAULTY\n",
     )
     assert [(row["ok"], row["errors"]) for row in burn["rows"]] == [(True, 0), (False, 12)]
-    (gpcnet,) = _gpcnet.parse(
-        "Network Tests v1.3\n|  Isolated Network Tests  |\n| Name | Avg | Units |\n| A | x | usec |\n"
+    (gpcnet,) = read_text(
+        _gpcnet.read, "Network Tests v1.3\n|  Isolated Network Tests  |\n| Name | Avg | Units |\n| A | x | usec |\n"
     )
     assert gpcnet["rows"][0]["avg"] is None
     assert gpcnet["problems"][0]["id"] == "unreadable-value"

@@ -302,6 +302,18 @@ def t_logs_sparse(node: Node) -> None:
         file.truncate(10_000_000)
 
 
+def t_link_to_logins(node: Node) -> None:
+    """As Debian 13's package of wtmpdb ships it."""
+    t_clean(node)
+    (node.root / "var/lib/wtmpdb").mkdir(parents=True)
+    (node.root / "var/lib/wtmpdb/wtmp.db").symlink_to("../../log/wtmp.db")
+
+
+def t_logins_behind_a_link(node: Node) -> None:
+    t_link_to_logins(node)
+    node.file("/var/log/wtmp.db", b"SQLite format 3")
+
+
 def b_logs_left(node: Node) -> None:
     b_clean(node)
     node.file("/var/log/apt/term.log", b"x" * 100_000, at=BEFORE)
@@ -398,6 +410,8 @@ CASES = (
     Case("hygiene.proxies", "fail", b_proxy_left),
     Case("hygiene.swap", "fail", t_swap_file, "/swapfile"),
     Case("hygiene.swap", "fail", t_swap_in_fstab, "UUID=2 in /etc/fstab"),
+    Case("hygiene.logins", "pass", t_link_to_logins),
+    Case("hygiene.logins", "fail", t_logins_behind_a_link, "/var/log/wtmp.db"),
     Case("hygiene.logs", "fail", t_logs_full, "/var/log/dpkg.log (100000)"),
     Case("hygiene.logs", "pass", t_logs_sparse),
     Case("hygiene.logs", "fail", b_logs_left, "/var/log/apt/term.log"),
