@@ -72,6 +72,7 @@ class Request:
     hold: bool = True
     update: bool = True
     check_mode: bool = False
+    lock_s: float = 300.0  # seconds that another program may have apt's or dpkg's lock
 
     @property
     def record_path(self) -> str:

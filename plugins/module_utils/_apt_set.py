@@ -5,16 +5,16 @@
 from __future__ import annotations
 
 import contextlib
-import fnmatch
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
+from ._apt_plan import refuse, resolve, simulate
 from ._apt_repo import Repository, RepositoryError, check_key, owners_of, rivals
 from ._apt_request import RECORDS, Record, Request, SetError, Wish, check, load_record, pins
 from ._apt_tools import LISTS, Apt, AptError, Step, release_text, stage
-from ._dpkg import Package, read_packages
+from ._dpkg import Package, interrupted, read_packages
 from ._openpgp import BadKey, armor, dearmor
 from ._tuning_host import Host
 
@@ -31,6 +31,8 @@ class Plan:
     words: List[str]
     versions: Dict[str, str]
     fetch: bool = False  # the repository's index is to be fetched
+    repair: bool = False  # dpkg was interrupted, and has to finish first
+    waited: List[str] = field(default_factory=list)  # for which programs that had a lock
 
 
 def ensure(host: Host, request: Request) -> Dict[str, Any]:
@@ -43,7 +45,7 @@ def ensure(host: Host, request: Request) -> Dict[str, Any]:
     have = read_packages(host.root)
     plan = make_plan(host, request, record, have)
     before = {path: host.read(path) for path in plan.files}
-    changed = bool(plan.steps or plan.fetch) or before != plan.files
+    changed = bool(plan.steps or plan.fetch or plan.repair) or before != plan.files
     if changed and not request.check_mode:
         apply(host, request, record, plan, have, before)
     return {
@@ -51,12 +53,14 @@ def ensure(host: Host, request: Request) -> Dict[str, Any]:
         "diff": _diff(before, plan),
         "versions": plan.versions,
         "packages": [{"name": one.name, "before": one.before, "after": one.after} for one in plan.steps],
+        "waited": plan.waited,
     }
 
 
 def make_plan(host: Host, request: Request, record: Record, have: Mapping[str, Package]) -> Plan:
     """Read, resolve and let apt simulate; touches nothing but, where it is too old, the package index."""
     now = {name: package.version for name, package in have.items() if package.installed}
+    there = {name for name, package in have.items() if _there(package)}
     key, source, files = "", "", {}  # type: str, str, Dict[str, Optional[str]]
     repository = request.repository
     if repository:
@@ -74,17 +78,16 @@ def make_plan(host: Host, request: Request, record: Record, have: Mapping[str, P
         files = {repository.key_path: key, repository.source_path: source}
     unmet = [wish for wish in request.wishes if wish.name not in now or not wish.met_by(now[wish.name])]
     wanted = {wish.name for wish in request.wishes}
-    leaving = sorted(
-        ({*request.absent} | ({*record.asked} & {*record.brought} - wanted))
-        & {name for name in have if _there(have[name])}
-    )
+    leaving = sorted(({*request.absent} | ({*record.asked} & {*record.brought} - wanted)) & there)
     in_place = all(host.read(path) == text for path, text in files.items())
     fetch = bool(repository) and (not in_place or not release_text(host, repository))  # type: ignore[arg-type]
     versions = {wish.name: now[wish.name] for wish in request.wishes if wish not in unmet}
     steps: List[Step] = []
     words: List[str] = []
     release = release_text(host, repository) if repository else ""
-    if unmet or leaving or fetch or any(package.state in _UNFINISHED for package in have.values()):
+    repair = interrupted(host.root) or any(package.state in _UNFINISHED for package in have.values())
+    waited: List[str] = []
+    if unmet or leaving or fetch or repair:
         with _apt(host, request, key, unmet, fetch) as (apt, staged):
             release = staged or release
             chosen = resolve(apt, unmet, repository)
@@ -95,15 +98,17 @@ def make_plan(host: Host, request: Request, record: Record, have: Mapping[str, P
                 *("%s=%s" % one for one in sorted(versions.items())),
                 *(n + "-" for n in leaving),
             ]
-            steps = apt.simulate(words) if unmet or leaving else []
-            refuse(request, record, steps, leaving)
+            steps = simulate(apt, words, have) if unmet or leaving else []
+            refuse(request, record, steps, leaving, have)
+            waited = apt.waited
     if repository:
         files[repository.preference_path] = repository.preference(release)
     files[request.pin_path] = pins(request, versions)
-    new = {step.name for step in steps if step.after and step.name not in now}
-    kept = {name for name in record.brought if name in now} - {step.name for step in steps if not step.after}
+    new = {step.name for step in steps if step.after and step.name not in there}
+    # What a killed run left half-done is there: it was that run that brought it.
+    kept = {name for name in record.brought if name in there} - {step.name for step in steps if not step.after}
     files[request.record_path] = Record(sorted(wanted), sorted(kept | new)).text()
-    return Plan(files, steps, words, versions, fetch)
+    return Plan(files, steps, words, versions, fetch, repair, waited)
 
 
 def _there(package: Package) -> bool:
@@ -134,7 +139,7 @@ def wanted_key(host: Host, repository: Repository, fetch: Callable[[], bytes]) -
 @contextlib.contextmanager
 def _apt(host: Host, request: Request, key: str, unmet: Sequence[Wish], fetch: bool) -> Iterator[Tuple[Apt, str]]:
     """Apt as it is, or on a stage where the repository's index is not there or lacks what is wanted."""
-    own = Apt(host)
+    own = Apt(host, lock_s=request.lock_s)
     if unmet and request.update and not request.check_mode and _index_age(host) > INDEX_AGE_S:
         own.update()
     # A family's pins have to be among the preferences before apt plans.
@@ -144,7 +149,7 @@ def _apt(host: Host, request: Request, key: str, unmet: Sequence[Wish], fetch: b
         known = own.versions([wish.name for wish in unmet])
         lacking = any(not any(wish.met_by(one) for one in known.get(wish.name, [])) for wish in unmet)
     if lacking and request.repository:
-        with stage(host, request.repository, key, pinned) as staged:
+        with stage(host, request.repository, key, pinned, request.lock_s) as staged:
             yield staged
     else:
         yield own, ""
@@ -153,43 +158,6 @@ def _apt(host: Host, request: Request, key: str, unmet: Sequence[Wish], fetch: b
 def _index_age(host: Host) -> float:
     """Seconds since the package index was fetched; the folder's time changes with each new file in it."""
     return time.time() - os.stat(host.real(LISTS)).st_mtime
-
-
-def resolve(apt: Apt, wishes: Sequence[Wish], repository: Optional[Repository]) -> Dict[str, str]:
-    """The exact version of each wanted package.
-
-    :raises SetError: with every package that there is not, and what there is instead.
-    """
-    known = apt.versions([wish.name for wish in wishes])
-    found, problems = {}, []
-    for wish in wishes:
-        fitting = [version for version in known.get(wish.name, []) if wish.met_by(version)]
-        if fitting:
-            found[wish.name] = fitting[0]
-            continue
-        there = ", ".join(known.get(wish.name, [])[:6]) or "none of that name"
-        problems.append("%s %s (there is: %s)" % (wish.name, wish.version, there))
-    if problems:
-        where = repository.uri if repository else "the archive"
-        raise SetError("apt does not find, in %s or elsewhere: %s" % (where, "; ".join(problems)))
-    return found
-
-
-def refuse(request: Request, record: Record, steps: Sequence[Step], leaving: Sequence[str]) -> None:
-    """Refuse what apt would do beyond what is asked for. Raises SetError."""
-    odd = [step.name for step in steps if step.after and not step.before and _any(step.name, request.never)]
-    gone = [step.name for step in steps if not step.after and step.name not in {*leaving, *record.brought}]
-    problems = []
-    if odd:
-        problems.append("it would bring %s, which must not come with it" % ", ".join(odd))
-    if gone:
-        problems.append("it would remove %s" % ", ".join(gone))
-    if problems:
-        raise SetError("apt's plan was not followed: %s" % "; ".join(problems))
-
-
-def _any(name: str, patterns: Sequence[str]) -> bool:
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def apply(
@@ -202,17 +170,18 @@ def apply(
 ) -> None:
     """Write the files, then let apt act. The files are put back where apt changed nothing."""
     made = [folder for path in plan.files for folder in host.missing_folders(path)]
-    apt = Apt(host)
+    apt = Apt(host, lock_s=request.lock_s)
     try:
         for path, text in plan.files.items():
             _set(host, path, text)
         if plan.fetch and request.repository:
             apt.update(request.repository.source_path)
-        if any(package.state in _UNFINISHED for package in have.values()):
-            apt.repair()
+        if plan.repair:
+            _repair(apt, plan)
         if plan.steps:
             apt.act(plan.words)
             _drop_unneeded(host, apt, request, record)
+        plan.waited += apt.waited
     except (AptError, OSError):
         if read_packages(host.root) == have:
             for path, text in before.items():
@@ -220,6 +189,15 @@ def apply(
             for folder in sorted(made, reverse=True):
                 host.remove_folder(folder)
         raise
+
+
+def _repair(apt: Apt, plan: Plan) -> None:
+    """Let dpkg finish. What it cannot finish because it is broken may be about to be replaced; apt says so if not."""
+    try:
+        apt.repair()
+    except AptError:
+        if not plan.steps:
+            raise
 
 
 def _drop_unneeded(host: Host, apt: Apt, request: Request, record: Record) -> None:
@@ -236,7 +214,7 @@ def remove(host: Host, request: Request) -> Dict[str, Any]:
     """Take away what the set brought, its pins, and the repository when nobody else uses it."""
     record = load_record(host, request.record_path)
     have = read_packages(host.root)
-    apt = Apt(host)
+    apt = Apt(host, lock_s=request.lock_s)
     leaving = [name for name in record.asked if name in record.brought and name in have and _there(have[name])]
     steps = apt.simulate(["purge", *leaving]) if leaving else []
     strange = [step.name for step in steps if step.name not in record.brought]
@@ -254,6 +232,8 @@ def remove(host: Host, request: Request) -> Dict[str, Any]:
     before = {path: host.read(path) for path in files}
     changed = bool(steps) or before != files
     if changed and not request.check_mode:
+        if interrupted(host.root):
+            _repair(apt, Plan(files, steps, [], {}))
         if leaving:
             apt.act(["purge", *leaving])
         _drop_unneeded_for_good(apt, record)
@@ -269,6 +249,7 @@ def remove(host: Host, request: Request) -> Dict[str, Any]:
         "diff": _diff(before, Plan(files, steps, [], {})),
         "versions": {},
         "packages": [{"name": one.name, "before": one.before, "after": ""} for one in steps],
+        "waited": apt.waited,
     }
 
 
@@ -295,4 +276,7 @@ def _diff(before: Mapping[str, Optional[str]], plan: Plan) -> List[Dict[str, str
         old = "".join("%s %s\n" % (one.name, one.before) for one in plan.steps if one.before)
         new = "".join("%s %s\n" % (one.name, one.after) for one in plan.steps if one.after)
         found.append({"before_header": "packages", "after_header": "packages", "before": old, "after": new})
+    if plan.repair:
+        words = {"before": "interrupted\n", "after": "whole\n"}
+        found.append({"before_header": "dpkg", "after_header": "dpkg", **words})
     return found

@@ -10,8 +10,10 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
+from ._apt_faults import lock_of, meaning
 from ._apt_repo import Repository
 from ._tuning_host import Host
 
@@ -19,8 +21,8 @@ LISTS = "/var/lib/apt/lists"
 PREFERENCES = "/etc/apt/preferences.d"
 SOURCES = "/etc/apt/sources.list.d"
 _UPDATE_S, _INSTALL_S, _ASK_S = 600.0, 7200.0, 120.0  # a CUDA toolkit is gigabytes
-#: apt waits this long for another program that holds dpkg's lock, and then names it.
-_LOCK_S = 300
+#: How long another program may have apt's or dpkg's lock, and how often to look; in seconds.
+LOCK_S, _LOOK_S = 300.0, 3.0
 #: What packages' scripts get of the task's environment: the way out to the network, and DKMS's program to sign with.
 _PASSED = ("http_proxy", "https_proxy", "no_proxy", "sign_file")
 _STEP = re.compile(r"^(Inst|Remv) (\S+)(?: \[([^\]]*)\])?(?: \((\S+))?", re.MULTILINE)
@@ -40,18 +42,39 @@ class Step(NamedTuple):
 
 
 class Apt:
-    """apt-get and apt-cache. ``settings`` are its ``-o`` values."""
+    """apt-get and apt-cache. ``settings`` are its ``-o`` values.
 
-    def __init__(self, host: Host, settings: Sequence[str] = ()) -> None:
+    :param lock_s: seconds to wait for a lock that another program has.
+    """
+
+    def __init__(self, host: Host, settings: Sequence[str] = (), lock_s: float = LOCK_S) -> None:
         self._host = host
         self._settings = tuple("-o=" + one for one in settings)
+        self._lock_s = lock_s
+        self.waited: List[str] = []  # for whom, and how long
 
     def _run(self, argv: Sequence[str], doing: str, timeout_s: float) -> str:
         # The host gives programs an environment of its own.
         passed = [name + "=" + os.environ[name] for name in _PASSED if name in os.environ]
-        code, text = self._host.run(["env", "DEBIAN_FRONTEND=noninteractive", *passed, *argv], timeout_s)
+        began, lock = time.monotonic(), lock_of("")
+        # Not apt's own waiting: it knows one lock of the three, and does not say for whom it waited.
+        while True:
+            code, text = self._host.run(["env", "DEBIAN_FRONTEND=noninteractive", *passed, *argv], timeout_s)
+            other = lock_of(text) if code else None
+            past = time.monotonic() - began
+            if other is None or past + _LOOK_S > self._lock_s:
+                break
+            lock = other
+            time.sleep(_LOOK_S)
+        if other:
+            words = "%s failed: %s has %s, and still had it after %d s. Let it end, and run this again"
+            raise AptError(words % (doing, other.who, other.path, past))
+        if lock:
+            self.waited.append("%s waited %d s for %s, which had %s" % (doing, past, lock.who, lock.path))
         if code:
-            raise AptError("%s failed (%s):\n%s" % (doing, " ".join(argv[:3]), "\n".join(text.splitlines()[-12:])))
+            words = meaning(text)
+            said = "\n".join(text.splitlines()[-12:])
+            raise AptError("%s failed%s (%s):\n%s" % (doing, words and ": " + words, " ".join(argv[:3]), said))
         return text
 
     def update(self, source_path: Optional[str] = None) -> None:
@@ -63,7 +86,7 @@ class Apt:
                 "-o=Dir::Etc::SourceParts=-",
                 "-o=APT::Get::List-Cleanup=0",
             )
-        options = ("-qq", "-o=APT::Update::Error-Mode=any", "-o=DPkg::Lock::Timeout=%d" % _LOCK_S)
+        options = ("-qq", "-o=APT::Update::Error-Mode=any")
         self._run(["apt-get", *self._settings, *only, *options, "update"], "Fetching the package index", _UPDATE_S)
 
     def versions(self, names: Sequence[str]) -> Dict[str, List[str]]:
@@ -78,16 +101,16 @@ class Apt:
         return found
 
     def simulate(self, words: Sequence[str]) -> List[Step]:
-        """What apt-get would do."""
-        text = self._run(["apt-get", *self._settings, *_QUIET, "--simulate", *words], "Planning the packages", _ASK_S)
+        """What apt-get would do; packages on hold are in it, so that the caller can say which."""
+        options = (*_QUIET, "--allow-change-held-packages", "--simulate")
+        text = self._run(["apt-get", *self._settings, *options, *words], "Planning the packages", _ASK_S)
         return [
             Step(name, before, after if word == "Inst" else "") for word, name, before, after in _STEP.findall(text)
         ]
 
     def act(self, words: Sequence[str]) -> None:
         """Let apt-get do it."""
-        options = (*_QUIET, "-o=DPkg::Lock::Timeout=%d" % _LOCK_S, "-o=Dpkg::Options::=--force-confdef")
-        keep = "-o=Dpkg::Options::=--force-confold"
+        options, keep = (*_QUIET, "-o=Dpkg::Options::=--force-confdef"), "-o=Dpkg::Options::=--force-confold"
         self._run(["apt-get", *self._settings, *options, keep, *words], "Changing the packages", _INSTALL_S)
 
     def repair(self) -> None:
@@ -115,11 +138,16 @@ def release_text(host: Host, repository: Repository, lists: str = LISTS) -> str:
 
 @contextlib.contextmanager
 def stage(
-    host: Host, repository: Repository, key: str, preferences: Sequence[Tuple[str, str]] = ()
+    host: Host,
+    repository: Repository,
+    key: str,
+    preferences: Sequence[Tuple[str, str]] = (),
+    lock_s: float = LOCK_S,
 ) -> Iterator[Tuple[Apt, str]]:
     """Yield apt with the repository's index fetched to a folder of its own, and the text of its Release file.
 
     :param key: the armored key.
+    :param lock_s: see Apt.
     :param preferences: files of apt's preferences (path, text) that count instead of the machine's of that name.
     :raises AptError: the repository cannot be reached or is signed by another key.
     """
@@ -149,6 +177,7 @@ def stage(
                 "Dir::Cache::srcpkgcache=",
                 "APT::Sandbox::User=root",
             ),
+            lock_s,
         )
         apt.update(source_path)
         release = release_text(host, repository, paths["lists"])

@@ -16,6 +16,7 @@ description:
     that is installed from it is upgraded by itself. What is in the set is pinned.
   - A package that leaves the set, and what came with it, leaves the machine. What was there before the set stays.
   - What the set brought is remembered below C(/etc/gpuforge/packages).
+  - A dpkg that was killed at its work is finished first. A package that somebody has put on hold is not moved.
 author:
   - the gpuforge authors (@gpuforge)
 options:
@@ -111,6 +112,11 @@ options:
         index of O(repository) alone is fetched whenever it is missing.
     type: bool
     default: true
+  lock_timeout:
+    description:
+      - Seconds to wait for another program that has apt's or dpkg's lock. Then it is refused, with the program's name.
+    type: int
+    default: 300
   state:
     description: V(absent) takes away what the set brought, and the repository when no other set uses it.
     type: str
@@ -165,6 +171,12 @@ packages:
   type: list
   elements: dict
   sample: [{name: example-tool, before: "", after: "1.2.3-1"}]
+waited:
+  description: For which other programs it waited that had a lock, and how long.
+  returned: success
+  type: list
+  elements: str
+  sample: ["Changing the packages waited 12 s for apt-get (process 4242), which had /var/lib/dpkg/lock-frontend"]
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -200,6 +212,7 @@ ARGUMENTS = {
     "family": {"type": "dict", "options": FAMILY},
     "hold": {"type": "bool", "default": True},
     "update": {"type": "bool", "default": True},
+    "lock_timeout": {"type": "int", "default": 300},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
 }
 KEY_LIMIT = 1 << 20  # bytes; real keys have a few thousand
@@ -242,10 +255,13 @@ def main():
             hold=params["hold"],
             update=params["update"],
             check_mode=module.check_mode,
+            lock_s=params["lock_timeout"],
         )
         result = (ensure if params["state"] == "present" else remove)(Host(), request)
     except (AptError, OSError, RepositoryError, SetError) as exc:
-        module.fail_json(msg="The packages of %s were not changed: %s" % (params["name"], exc))
+        module.fail_json(msg="The packages of %s are not as wanted: %s" % (params["name"], exc))
+    for words in result["waited"]:
+        module.warn(words)
     module.exit_json(**result)
 
 

@@ -9,6 +9,7 @@ from typing import ClassVar
 import pytest
 
 from ansible_collections.gpuforge.node.plugins.module_utils import _apt_set as apt_set
+from ansible_collections.gpuforge.node.plugins.module_utils._apt_plan import refuse
 from ansible_collections.gpuforge.node.plugins.module_utils._apt_repo import (
     RepositoryError,
     check_key,
@@ -23,7 +24,7 @@ from ansible_collections.gpuforge.node.plugins.module_utils._apt_request import 
     check,
     pins,
 )
-from ansible_collections.gpuforge.node.plugins.module_utils._apt_tools import Step
+from ansible_collections.gpuforge.node.plugins.module_utils._apt_tools import AptError, Step
 from ansible_collections.gpuforge.node.plugins.module_utils._tuning_host import Host
 
 from .test_openpgp import FINGERPRINT, KEY
@@ -111,7 +112,7 @@ def test_pins_are_above_what_allows_a_downgrade():
 def test_plans_that_do_more_than_asked_are_refused():
     steps = [Step("tool", "", "1"), Step("nvidia-driver", "", "2"), Step("mine", "3", ""), Step("ours", "1", "")]
     with pytest.raises(SetError) as caught:
-        apt_set.refuse(request(never=("nvidia-*",)), Record(brought=["ours"]), steps, [])
+        refuse(request(never=("nvidia-*",)), Record(brought=["ours"]), steps, [], {})
     assert "bring nvidia-driver," in str(caught.value)
     assert "remove mine" in str(caught.value)
     assert "ours" not in str(caught.value)
@@ -121,8 +122,11 @@ class FakeApt:
     """An archive with two versions of one package, and a machine that nothing is done to."""
 
     log: ClassVar[list] = []
+    waited: ClassVar[list] = []
+    plan: ClassVar[list] = [Step("tool", "", "1.0-1"), Step("libtool", "", "1.0-1")]
+    broken = ""
 
-    def __init__(self, host, settings=()):
+    def __init__(self, host, settings=(), lock_s=0):
         pass
 
     def update(self, source=None):
@@ -132,13 +136,15 @@ class FakeApt:
         return {"tool": ["2.0-1", "1.0-1"]} if "tool" in names else {}
 
     def simulate(self, words):
-        return [Step("tool", "", "1.0-1"), Step("libtool", "", "1.0-1")] if "install" in words else []
+        return self.plan if "install" in words else []
 
     def act(self, words):
         self.log.append(("act", words))
 
     def repair(self):
         self.log.append(("repair",))
+        if self.broken:
+            raise AptError(self.broken)
 
 
 @pytest.fixture
@@ -151,7 +157,7 @@ def host(tmp_path, monkeypatch):
     release = tmp_path / "var/lib/apt/lists" / (make_repository(OPTIONS).list_name() + "InRelease")
     release.write_text("Origin: Example\nLabel: Example tools\n")
 
-    def stage(_host, _repository, _key, _preferences=()):
+    def stage(_host, _repository, _key, _preferences=(), _lock_s=0):
         raise AssertionError("the index is there: no stage is needed")
 
     monkeypatch.setattr(apt_set, "stage", stage)
@@ -205,8 +211,80 @@ def test_the_last_owner_takes_the_repository_away(host):
     assert host.glob("/var/lib/apt/lists/*") == []
 
 
-def test_what_a_killed_run_left_is_repaired(host):
+def settled(host):
+    """Let a first run do everything, so that a second one would have nothing to do."""
+    apt_set.ensure(host, request(wishes=(Wish("tool", "1.0"),), update=False))
     status = host.read("/var/lib/dpkg/status")
-    host.write_file("/var/lib/dpkg/status", status.replace("ok installed", "ok half-configured"))
-    apt_set.ensure(host, request(update=False))
+    for name in ("tool", "libtool"):
+        status += f"\nPackage: {name}\nStatus: install ok installed\nVersion: 1.0-1\n"
+    host.write_file("/var/lib/dpkg/status", status)
+    FakeApt.log.clear()
+
+
+def again(host, **more):
+    return apt_set.ensure(host, request(wishes=(Wish("tool", "1.0"),), update=False, **more))
+
+
+def test_a_second_run_has_nothing_to_do(host):
+    settled(host)
+    assert again(host)["changed"] is False
+    assert FakeApt.log == []
+
+
+@pytest.mark.parametrize("state", ["half-configured", "unpacked", "half-installed"])
+def test_what_a_killed_run_left_is_repaired(host, monkeypatch, state):
+    settled(host)
+    monkeypatch.setattr(FakeApt, "plan", [])
+    status = host.read("/var/lib/dpkg/status")
+    host.write_file("/var/lib/dpkg/status", status.replace("ok installed\nVersion: 1.0", f"ok {state}\nVersion: 1.0"))
+    assert again(host, check_mode=True)["changed"] is True
+    assert FakeApt.log == []
+    assert again(host)["changed"] is True
     assert ("repair",) in FakeApt.log
+    # Else nobody would take these away again.
+    assert json.loads(host.read("/etc/gpuforge/packages/tool.json"))["brought"] == ["libtool", "tool"]
+
+
+def test_a_journal_that_dpkg_left_is_enough(host):
+    settled(host)
+    host.write_file("/var/lib/dpkg/updates/0003", "Package: tool\nStatus: install ok half-configured\n")
+    result = again(host)
+    assert result["changed"] is True
+    assert {"before": "interrupted\n", "after": "whole\n"}.items() <= result["diff"][-1].items()
+    assert FakeApt.log == [("repair",)]
+
+
+def test_what_cannot_be_repaired_may_be_what_is_replaced(host, monkeypatch):
+    settled(host)
+    monkeypatch.setattr(FakeApt, "broken", "tool does not compile")
+    host.write_file("/var/lib/dpkg/updates/0003", "")
+    with pytest.raises(AptError, match="does not compile"):
+        again(host)
+    apt_set.ensure(host, request(wishes=(Wish("tool", "2.0"),), update=False))
+    assert FakeApt.log[-2:] == [("repair",), ("act", ["--purge", "install", "tool=2.0-1"])]
+
+
+def test_a_hold_is_somebodys_wish(host):
+    settled(host)
+    status = host.read("/var/lib/dpkg/status")
+    host.write_file(
+        "/var/lib/dpkg/status", status.replace("Package: libtool\nStatus: install", "Package: libtool\nStatus: hold")
+    )
+    assert again(host)["changed"] is False
+    with pytest.raises(SetError, match=r"change libtool \(now 1\.0-1\), .* on hold.* apt-mark unhold libtool"):
+        apt_set.ensure(host, request(wishes=(Wish("tool", "2.0"),), update=False))
+    assert FakeApt.log == []
+
+
+def test_where_apt_finds_no_way_the_holds_are_named(host, monkeypatch):
+    def no_way(_apt, _words):
+        raise AptError("Unable to correct problems, you have held broken packages.")
+
+    settled(host)
+    monkeypatch.setattr(FakeApt, "simulate", no_way)
+    status = host.read("/var/lib/dpkg/status")
+    host.write_file(
+        "/var/lib/dpkg/status", status.replace("Package: mine\nStatus: install", "Package: mine\nStatus: hold")
+    )
+    with pytest.raises(AptError, match="On hold, which may be why: mine"):
+        apt_set.ensure(host, request(wishes=(Wish("tool", "2.0"),), update=False))
