@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the gpuforge authors
 # MIT License
-"""Packs the on-node program into one executable file, the same bytes every time.
+"""Packs a program for the node into one executable file, the same bytes every time.
 
 A zip archive with a ``#!`` line before it is a Python program (PEP 441). It holds those files of the collection's
 module_utils that the program's entry imports, directly or not, as the package ``gpuforge_node``: the relative imports
@@ -21,7 +21,7 @@ ENTRY = "_node_cli"
 SHEBANG = b"#!/usr/bin/env python3\n"
 #: The first moment that a zip archive can name; no clock and no file's time goes into the program.
 _EPOCH = (1980, 1, 1, 0, 0, 0)
-_MAIN = f"import sys\n\nfrom {PACKAGE}.{ENTRY} import main\n\nsys.exit(main())\n"
+_MAIN = "import sys\n\nfrom {package}.{entry} import main\n\nsys.exit(main())\n"
 
 
 class PackError(Exception):
@@ -80,14 +80,15 @@ def _files_of(source: str, parts: List[str]) -> List[str]:
     return [path for path in (f"{stem}.py", f"{stem}/__init__.py") if os.path.isfile(os.path.join(source, path))]
 
 
-def pack(source: str = "") -> bytes:
+def pack(source: str = "", entry: str = ENTRY) -> bytes:
     """The whole program. Equal sources give equal bytes, whatever the clock, umask, file order or zlib version.
 
-    ``source`` is a folder module_utils, by default this collection's. Raises PackError.
+    ``source`` is a folder module_utils, by default this collection's; ``entry`` the file in it whose ``main`` is the
+    program. Raises PackError.
     """
-    files = {f"{PACKAGE}/{path}": text for path, text in collect(source or default_source()).items()}
+    files = {f"{PACKAGE}/{path}": text for path, text in collect(source or default_source(), entry).items()}
     files[f"{PACKAGE}/__init__.py"] = ""
-    files["__main__.py"] = _MAIN
+    files["__main__.py"] = _MAIN.format(package=PACKAGE, entry=entry)
     out = io.BytesIO()
     out.write(SHEBANG)
     # Stored, not deflated: compressed bytes differ between zlib versions, and would make an image's layer differ.
