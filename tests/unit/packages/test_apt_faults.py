@@ -175,7 +175,7 @@ def test_a_lock_that_goes_is_waited_for(ours, mirror, holder, tmp_path, monkeypa
     ("text", "lock"),
     [
         (
-            "dpkg: error: dpkg frontend lock was locked by another process with pid 4242\nNote: removing the lock file is",
+            "dpkg: error: dpkg frontend lock was locked by another process with pid 4242\nNote: do not",
             Lock("dpkg's lock", "process 4242"),
         ),
         ("dpkg: error: dpkg database lock was locked by another process with pid 7", Lock("dpkg's lock", "process 7")),
