@@ -58,3 +58,16 @@ def test_the_versions_that_roles_install_unasked_are_there(apt, suite):
     assert dcgm["dcgm_exporter_version"] in upstream(made.versions("datacenter-gpu-manager-exporter"))
     toolkit = defaults("container_toolkit")["container_toolkit_version"]
     assert toolkit in upstream(made.versions("nvidia-container-toolkit"))
+
+
+def container_toolkit() -> Any:
+    return yaml.safe_load((TOP / "roles/container_toolkit/vars/main.yml").read_text())
+
+
+def test_the_role_and_the_facts_agree_from_which_version_on_the_container_toolkit_serves() -> None:
+    assert container_toolkit()["__container_toolkit_floor"] == FACTS.components["container_toolkit"].usable_from
+
+
+def test_the_role_and_the_facts_agree_which_engines_read_cdi() -> None:
+    facts = {name: row.first_version for name, row in FACTS.engines.items()}
+    assert container_toolkit()["__container_toolkit_cdi_07"] == facts
