@@ -13,4 +13,4 @@ class ActionModule(ProgramAction):
 
     # The entry is imported so that what is packed is what this file imports: an image's layer is made of that.
     ENTRY = entry.__name__.rpartition(".")[2]
-    DEST = "/usr/local/libexec/gpuforge/kernel-guard"
+    DEST = "/usr/local/sbin/gpuforge-kernel-guard"

@@ -23,8 +23,8 @@ SOURCES = "/etc/apt/sources.list.d"
 _UPDATE_S, _INSTALL_S, _ASK_S = 600.0, 7200.0, 120.0  # a CUDA toolkit is gigabytes
 #: How long another program may have apt's or dpkg's lock, and how often to look; in seconds.
 LOCK_S, _LOOK_S = 300.0, 3.0
-#: What packages' scripts get of the task's environment: the way out to the network, and DKMS's program to sign with.
-_PASSED = ("http_proxy", "https_proxy", "no_proxy", "sign_file")
+#: What packages' scripts get of the task's environment: the way out to the network, and what DKMS signs with.
+_PASSED = ("http_proxy", "https_proxy", "no_proxy", "sign_file", "mok_signing_key", "mok_certificate")
 _STEP = re.compile(r"^(Inst|Remv) (\S+)(?: \[([^\]]*)\])?(?: \((\S+))?", re.MULTILINE)
 _MADISON = re.compile(r"^\s*(\S+) [|]\s*(\S+) [|]", re.MULTILINE)
 

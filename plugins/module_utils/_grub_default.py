@@ -14,6 +14,8 @@ from typing import List, Mapping, Optional
 
 CONFIG = "/boot/grub/grub.cfg"
 ENVIRONMENT = "/boot/grub/grubenv"
+#: There wherever GRUB is set up the way of Debian and Ubuntu.
+GRUB = "/etc/default/grub"
 #: Sorts after every other drop-in of ours, so that what they say of submenus is known in it.
 DROP_IN = "/etc/default/grub.d/95-gpuforge-kernel-guard.cfg"
 

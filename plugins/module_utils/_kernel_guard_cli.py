@@ -26,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--root", default="/", metavar="DIR", help="a tree in a folder; GRUB itself is not run for it")
     parser.add_argument("--apply", action="store_true", help="set the default kernel; otherwise say what it should be")
     parser.add_argument("--grub-follows", action="store_true", help="leave update-grub to the caller (kernel packages)")
+    parser.add_argument("--signer", action="store_true", help="only name whose key modules must be signed with, and end")
     parser.add_argument("--quiet", action="store_true", help="print nothing while the newest kernel is the default")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="how to answer (default: text)")
 
@@ -33,15 +34,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Decide, apply if asked to, and say so.
 
-    0: the default kernel has its driver. 1: no kernel has, or (without ``--apply``) the newest does not. 2: error.
+    0: the newest kernel has its driver, or what is to be done was done (``--apply``: a kernel that must wait is no
+    reason for a package manager to fail). 1: the newest kernel has no driver that may be loaded. 2: error.
     """
     from ._kernel_guard import GuardError, report
     from ._kernel_guard_run import guard
+    from ._kernel_guard_tree import read_settings
     from ._tuning_host import Host
 
     try:
         if not os.path.isdir(args.root):
             raise NotADirectoryError(errno.ENOTDIR, "--root needs a folder", args.root)
+        if args.signer:
+            settings = read_settings(args.root)
+            sys.stdout.write("%s\n%s\n" % settings.signer if settings and settings.signer else "")
+            return EXIT_OK
         done = guard(Host(args.root), apply=args.apply, grub_follows=args.grub_follows)
     except GuardError as exc:
         sys.stderr.write("kernel-guard: %s\n" % exc)
@@ -54,9 +61,7 @@ def run(args: argparse.Namespace) -> int:
         sys.stdout.write(json.dumps({"changed": done.changed, **asdict(decision)}, indent=2) + "\n")
     elif not args.quiet or decision.refused or done.changed:
         sys.stdout.write("".join("kernel-guard: %s\n" % line for line in report(decision)))
-    if not decision.good or (decision.refused and not args.apply):
-        return EXIT_HELD
-    return EXIT_OK
+    return EXIT_HELD if decision.refused and not args.apply else EXIT_OK
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ._grub_default import CONFIG, DROP_IN, drop_in
+from ._grub_default import CONFIG, DROP_IN, GRUB, drop_in
 from ._kernel_guard import Decision, GuardError
 from ._kernel_guard_tree import boot_kernel, read_decision
 from ._kernel_modules import Run
@@ -31,7 +31,8 @@ def guard(host: Host, *, apply: bool, grub_follows: bool = False) -> Applied:
     """
     run: Run = host.run
     decision = read_decision(host.root, run if host.running else None)
-    wanted = drop_in(decision.hold) if decision.hold else ""
+    # Another boot loader's default is not set by a file of GRUB's; the report still says what must wait.
+    wanted = drop_in(decision.hold) if decision.hold and host.exists(GRUB) else ""
     changed = wanted != (host.read(DROP_IN) or "")
     if not apply:
         return Applied(decision, changed)

@@ -12,6 +12,7 @@ from ._grub_default import CONFIG, DROP_IN, ENVIRONMENT, default_kernel, held, p
 from ._kernel_guard import Decision, GuardError, KernelState, Settings, decide, parse_settings
 from ._kernel_modules import Run, listed_module, read_module_file
 from ._modinfo import ModinfoError
+from ._module_signature import SignatureError, certificate_names
 from ._rootfs import inside, read_text
 
 #: What the role writes; without it the machine is not guarded.
@@ -34,7 +35,16 @@ def _text(root: str, path: str) -> str:
 def read_settings(root: str) -> Optional[Settings]:
     """The guard's settings, None where the machine has no guard. Raises GuardError and OSError."""
     text = _text(root, SETTINGS)
-    return parse_settings(text) if text else None
+    if not text:
+        return None
+    signing, certificate = parse_settings(text)
+    if not certificate:
+        return Settings(signing)
+    try:
+        with open(inside(root, certificate), "rb") as stream:
+            return Settings(signing, certificate_names(stream.read()))
+    except SignatureError as exc:
+        raise GuardError("%s is no certificate (%s): run site.yml again" % (certificate, exc)) from exc
 
 
 def signatures_enforced(root: str) -> bool:

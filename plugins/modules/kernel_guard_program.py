@@ -27,7 +27,7 @@ options:
   dest:
     description: Where the program goes.
     type: path
-    default: /usr/local/libexec/gpuforge/kernel-guard
+    default: /usr/local/sbin/gpuforge-kernel-guard
   owner:
     description: User that owns the program.
     type: str
@@ -56,7 +56,7 @@ dest:
   description: Where the program is.
   returned: always
   type: str
-  sample: /usr/local/libexec/gpuforge/kernel-guard
+  sample: /usr/local/sbin/gpuforge-kernel-guard
 checksum:
   description: SHA-1 of the program, as M(ansible.builtin.copy) gives it.
   returned: always

@@ -24,12 +24,13 @@ from ansible_collections.gpuforge.node.plugins.module_utils._kernel_guard_tree i
     SETTINGS,
     boot_kernel,
     read_decision,
+    read_settings,
     signatures_enforced,
 )
 from ansible_collections.gpuforge.node.plugins.module_utils._module_signature import Signature
 from ansible_collections.gpuforge.node.plugins.module_utils._tuning_host import Host
 from ansible_collections.gpuforge.node.tests.unit.plugins.module_utils.health.node import DRIVER, Node, build_for, elf
-from ansible_collections.gpuforge.node.tests.unit.plugins.module_utils.signed import APPENDED, SIGNER
+from ansible_collections.gpuforge.node.tests.unit.plugins.module_utils.signed import APPENDED, CERTIFICATE, SIGNER
 
 A, B, C = "6.1.0-9-cloud-amd64", "6.1.0-56-cloud-amd64", "6.1.0-57-cloud-amd64"
 DKMS = Signature("DKMS module signing key", "01")
@@ -106,17 +107,25 @@ def test_the_report_names_what_waits_and_what_to_do():
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "{", "null", '{"version": 2}', '{"version": 1, "signing": "maybe", "signer": null}',
-     '{"version": 1, "signing": "auto", "signer": {"name": "x"}}', '{"version": 1, "signing": "auto"}'],
+    ["", "[]", "{", "null", '{"version": 2}', '{"version": 1, "signing": "maybe", "certificate": ""}',
+     '{"version": 1, "signing": "auto"}'],
 )  # fmt: skip
 def test_settings_that_cannot_be_understood(text):
     with pytest.raises(GuardError, match="run site"):
         parse_settings(text)
 
 
-def settings_text(signing="auto", signer=None):
-    told = {"name": signer.signer, "serial": signer.serial} if signer else None
-    return json.dumps({"version": 1, "signing": signing, "signer": told})
+def settings_text(signing="auto", certificate=""):
+    return json.dumps({"version": 1, "signing": signing, "certificate": certificate})
+
+
+def test_the_signer_is_the_certificates(node):
+    node.file(SETTINGS, settings_text("required", "/etc/gpuforge/module-signing.der"))
+    node.file("/etc/gpuforge/module-signing.der", CERTIFICATE)
+    assert read_settings(str(node.root)) == Settings("required", SIGNER)
+    node.file("/etc/gpuforge/module-signing.der", b"text")
+    with pytest.raises(GuardError, match="no certificate"):
+        read_settings(str(node.root))
 
 
 @pytest.fixture
@@ -124,6 +133,7 @@ def node(tmp_path):
     made = Node(tmp_path / "root")
     made.driver(release=B)
     made.file(SETTINGS, settings_text())
+    made.file("/etc/default/grub", "GRUB_DEFAULT=0\n")
     return made
 
 
@@ -202,7 +212,8 @@ def test_why_a_kernel_is_held_back(node, build, says):
 def test_an_unsigned_module_waits_only_where_signatures_count(node):
     build_for(node, C)
     sign(node, B)
-    node.file(SETTINGS, settings_text("auto", SIGNER))
+    node.file(SETTINGS, settings_text("auto", "/c.der"))
+    node.file("/c.der", CERTIFICATE)
     assert read_decision(str(node.root)).hold == ""
     node.file("/sys/kernel/security/lockdown", "none [integrity] confidentiality\n")
     found = read_decision(str(node.root))
@@ -325,9 +336,18 @@ def test_the_command_line(node, capsys):
     assert main(["--root", str(node.root / "nowhere")]) == 2
 
 
-def test_no_kernel_with_a_driver_is_an_exit_code_also_when_applied(node, capsys):
+def test_without_grub_there_is_only_the_report(node, capsys):
+    new_kernel(node)
+    (node.root / "etc/default/grub").unlink()
+    assert main(["--root", str(node.root), "--apply"]) == 0
+    assert "held back %s" % C in capsys.readouterr().out
+    assert not (node.root / DROP_IN[1:]).exists()
+
+
+def test_where_no_kernel_has_a_driver_nothing_is_chosen(node, capsys):
     (node.root / ("lib/modules/%s/updates/dkms/nvidia-current.ko" % B)).unlink()
     node.file(DROP_IN, drop_in(A))
-    assert main(["--root", str(node.root), "--apply"]) == 1
+    assert main(["--root", str(node.root)]) == 1
+    assert main(["--root", str(node.root), "--apply"]) == 0
     assert "stays as it is" in capsys.readouterr().out
     assert not (node.root / DROP_IN[1:]).exists(), "the kernel that it held is gone"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from ansible_collections.gpuforge.node.plugins.module_utils._grub_default import CONFIG, drop_in
 from ansible_collections.gpuforge.node.plugins.module_utils._grub_default import DROP_IN as HOLD
 from ansible_collections.gpuforge.node.plugins.module_utils._kernel_guard_tree import SETTINGS
-from ansible_collections.gpuforge.node.plugins.module_utils._module_signature import Signature
 from ansible_collections.gpuforge.node.tests.unit.plugins.module_utils.health.cases_driver import no_driver_wanted
 from ansible_collections.gpuforge.node.tests.unit.plugins.module_utils.health.node import (
     KERNEL,
@@ -14,14 +13,15 @@ from ansible_collections.gpuforge.node.tests.unit.plugins.module_utils.health.no
     Node,
     build_for,
 )
-from ansible_collections.gpuforge.node.tests.unit.plugins.module_utils.signed import APPENDED, SIGNER
+from ansible_collections.gpuforge.node.tests.unit.plugins.module_utils.signed import APPENDED, CERTIFICATE, SIGNER
 
-_OTHER = Signature("Somebody else", "01")
+#: Of the same length, so that it stays a certificate.
+_OTHER = CERTIFICATE.replace(SIGNER.signer.encode(), b"somebody else's signing")
 
 
-def _guard(node: Node, signing: str = "auto", signer: Signature | None = None) -> None:
-    told = {"name": signer.signer, "serial": signer.serial} if signer else None
-    node.json(SETTINGS, {"version": 1, "signing": signing, "signer": told})
+def _guard(node: Node, signing: str = "auto", certificate: bytes = b"") -> None:
+    node.json(SETTINGS, {"version": 1, "signing": signing, "certificate": "/c.der" if certificate else ""})
+    node.file("/c.der", certificate)
 
 
 def _grub(node: Node, release: str) -> None:
@@ -73,7 +73,7 @@ def no_kernel_at_all(node: Node) -> None:
 def signed(node: Node) -> None:
     node.driver()
     build_for(node, KERNEL, APPENDED)
-    _guard(node, "auto", SIGNER)
+    _guard(node, "auto", CERTIFICATE)
 
 
 def signed_and_secure_boot(node: Node) -> None:
@@ -99,7 +99,7 @@ def signed_by_another_without_secure_boot(node: Node) -> None:
 
 def unsigned_though_required(node: Node) -> None:
     node.driver()
-    _guard(node, "required", SIGNER)
+    _guard(node, "required", CERTIFICATE)
 
 
 def unsigned_without_a_key(node: Node) -> None:
@@ -138,8 +138,8 @@ CASES = (
     Case("driver.signature", "skipped", not_guarded, "not told to guard"),
     Case("driver.signature", "pass", signed, "signed by gpuforge module signing"),
     Case("driver.signature", "pass", signed_and_secure_boot, "signed by gpuforge module signing"),
-    Case("driver.signature", "fail", signed_by_another_in_an_image, "not by Somebody else"),
-    Case("driver.signature", "fail", signed_by_another_and_secure_boot, "not by Somebody else"),
+    Case("driver.signature", "fail", signed_by_another_in_an_image, "not by somebody else"),
+    Case("driver.signature", "fail", signed_by_another_and_secure_boot, "not by somebody else"),
     Case("driver.signature", "skipped", signed_by_another_without_secure_boot, "does not ask for signatures"),
     Case("driver.signature", "fail", unsigned_though_required, "not signed"),
     Case("driver.signature", "skipped", unsigned_without_a_key, "no key was given"),
