@@ -43,11 +43,14 @@ def read_module_file(root: str, path: str, run: Optional[Run] = None) -> ModuleF
     """
     try:
         blob = read_module(inside(root, path))
-        return ModuleFile(parse_modinfo(blob), read_signature(blob))
     except PackedModule:
         if run is None:
             raise
         return _ask_kmod(path, run)
+    try:
+        return ModuleFile(parse_modinfo(blob), read_signature(blob))
+    except ModinfoError as exc:
+        raise ModinfoError("%s: %s" % (path, exc)) from exc
     except SignatureError as exc:
         raise ModinfoError("%s: its signature cannot be read: %s" % (path, exc)) from exc
 
