@@ -20,6 +20,7 @@ from ansible_collections.gpuforge.node.plugins.module_utils._grub_default import
 from ansible_collections.gpuforge.node.plugins.module_utils._module_signature import certificate_names, read_signature
 from gpuforge.guard import job_argv
 from gpuforge.providers.local import signing
+from gpuforge.providers.local.tools import find_tool
 from tests.image.workshop import GPUFORGE
 
 MARK = b"~Module signature appended~\n"
@@ -59,8 +60,10 @@ def test_every_module_is_signed_by_the_certificate_beside_the_image(
 ) -> None:
     certificate = image["folder"] / signing.CERTIFICATE
     names = certificate_names(certificate.read_bytes())
+    modinfo = find_tool("modinfo")
+    assert modinfo is not None, "kmod is not installed"
     for path in modules:
-        said = subprocess.run(["modinfo", "-F", "signer", path], capture_output=True, text=True, check=True).stdout
+        said = subprocess.run([modinfo, "-F", "signer", path], capture_output=True, text=True, check=True).stdout
         assert said.strip() == names.signer
         blob = path.read_bytes()
         assert read_signature(blob) == names
