@@ -43,6 +43,11 @@ def read_settings(root: str) -> Optional[Settings]:
     try:
         with open(inside(root, certificate), "rb") as stream:
             return Settings(signing, certificate_names(stream.read()))
+    except FileNotFoundError as exc:
+        # An image brings its certificate; a machine that was set up without any key has none.
+        if signing == "required":
+            raise GuardError("%s is not there, and modules must fit it: run site.yml again" % certificate) from exc
+        return Settings(signing)
     except SignatureError as exc:
         raise GuardError("%s is no certificate (%s): run site.yml again" % (certificate, exc)) from exc
 

@@ -123,6 +123,11 @@ def test_the_signer_is_the_certificates(node):
     node.file(SETTINGS, settings_text("required", "/etc/gpuforge/module-signing.der"))
     node.file("/etc/gpuforge/module-signing.der", CERTIFICATE)
     assert read_settings(str(node.root)) == Settings("required", SIGNER)
+    (node.root / "etc/gpuforge/module-signing.der").unlink()
+    with pytest.raises(GuardError, match="is not there"):
+        read_settings(str(node.root))
+    node.file(SETTINGS, settings_text("auto", "/etc/gpuforge/module-signing.der"))
+    assert read_settings(str(node.root)) == Settings("auto")
     node.file("/etc/gpuforge/module-signing.der", b"text")
     with pytest.raises(GuardError, match="no certificate"):
         read_settings(str(node.root))
