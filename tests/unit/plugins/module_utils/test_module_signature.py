@@ -11,6 +11,7 @@ from ansible_collections.gpuforge.node.plugins.module_utils._module_signature im
     SignatureError,
     certificate_names,
     read_signature,
+    serial_text,
 )
 from ansible_collections.gpuforge.node.tests.unit.plugins.module_utils.health.node import elf
 from ansible_collections.gpuforge.node.tests.unit.plugins.module_utils.signed import APPENDED, CERTIFICATE, SIGNER
@@ -21,6 +22,13 @@ MODULE = elf({"version": "535.309.01"})
 def test_the_signer_is_read_and_is_the_certificates():
     assert read_signature(MODULE + APPENDED) == SIGNER
     assert certificate_names(CERTIFICATE) == SIGNER
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(b"\x0a\x0b", "0A:0B"), (b"\x00\xfa\x0b", "FA:0B"), (b"\x00", "00")]
+)
+def test_serial_numbers_are_written_as_kmod_writes_them(number, text):
+    assert serial_text(number) == text
 
 
 def test_nobody_signed():
