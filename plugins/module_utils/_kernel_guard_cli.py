@@ -26,7 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--root", default="/", metavar="DIR", help="a tree in a folder; GRUB itself is not run for it")
     parser.add_argument("--apply", action="store_true", help="set the default kernel; otherwise say what it should be")
     parser.add_argument("--grub-follows", action="store_true", help="leave update-grub to the caller (kernel packages)")
-    parser.add_argument("--signer", action="store_true", help="only name whose key modules must be signed with, and end")
+    parser.add_argument(
+        "--signer", action="store_true", help="only name whose key modules must be signed with, and end"
+    )
     parser.add_argument("--quiet", action="store_true", help="print nothing while the newest kernel is the default")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="how to answer (default: text)")
 
