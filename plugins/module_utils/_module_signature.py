@@ -70,7 +70,7 @@ def common_name(name: bytes) -> str:
 
 
 def serial_text(number: bytes) -> str:
-    """A serial number as kmod prints it: hexadecimal bytes between colons, without the zero that DER puts before a high bit."""
+    """A serial number as kmod prints it: bytes in hexadecimal between colons, without DER's leading zero."""
     return ":".join("%02X" % byte for byte in number.lstrip(b"\0") or b"\0")
 
 

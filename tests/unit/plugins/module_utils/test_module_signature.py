@@ -24,9 +24,7 @@ def test_the_signer_is_read_and_is_the_certificates():
     assert certificate_names(CERTIFICATE) == SIGNER
 
 
-@pytest.mark.parametrize(
-    ("number", "text"), [(b"\x0a\x0b", "0A:0B"), (b"\x00\xfa\x0b", "FA:0B"), (b"\x00", "00")]
-)
+@pytest.mark.parametrize(("number", "text"), [(b"\x0a\x0b", "0A:0B"), (b"\x00\xfa\x0b", "FA:0B"), (b"\x00", "00")])
 def test_serial_numbers_are_written_as_kmod_writes_them(number, text):
     assert serial_text(number) == text
 
