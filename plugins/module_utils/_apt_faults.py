@@ -9,7 +9,7 @@ from typing import NamedTuple, Optional
 
 _HELD = re.compile(r"Could not get lock (?P<path>\S+?)\. It is held by process (?P<pid>\d+) \((?P<name>[^)]*)\)")
 _HELD_UNNAMED = re.compile(r"Could not get lock (?P<path>\S+) - open")
-_HELD_DPKG = re.compile(r"dpkg: error: .* lock was locked by another process with pid (?P<pid>\d+)")
+_HELD_DPKG = re.compile(r"dpkg: error: .* lock was locked by (?P<name>\S+) process with pid (?P<pid>\d+)")
 _HELD_DPKG_OLD = re.compile(r"dpkg: error: .* lock(?:ed)? .*by another process")
 
 
@@ -73,7 +73,8 @@ def lock_of(text: str) -> Optional[Lock]:
         return Lock(found.group("path"), "%s (process %s)" % (found.group("name"), found.group("pid")))
     found = _HELD_DPKG.search(text)
     if found:
-        return Lock("dpkg's lock", "process %s" % found.group("pid"))
+        name = found.group("name").rpartition("/")
+        return Lock("dpkg's lock", ("%s (process %s)" if name[1] else "%s process %s") % (name[2], found.group("pid")))
     found = _HELD_UNNAMED.search(text)
     if found:
         return Lock(found.group("path"), "another program")

@@ -9,12 +9,13 @@ goes with the last of them.
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import dataclass
 from typing import Dict, List, Mapping, Sequence, Tuple
 from urllib.parse import urlsplit
 
 from ._apt_sources import Source, parse_deb822, parse_list
-from ._openpgp import BadKey, fingerprints
+from ._openpgp import BadKey, expiries, fingerprints
 from ._tuning_host import Host
 
 SOURCES = "/etc/apt/sources.list.d"
@@ -136,6 +137,21 @@ def check_key(repository: Repository, key: bytes) -> None:
             "owner has changed the key: find out which, from another source than the repository, before you change "
             "the fingerprint" % (repository.uri, ", ".join(strange), " or ".join(repository.fingerprints))
         )
+
+
+def refuse_expired(repository: Repository, key: bytes, now: float) -> None:
+    """Refuse a key that has expired: apt does so on some releases, and on others takes what was signed before.
+
+    :param now: UNIX time.
+    :raises RepositoryError: with the day.
+    """
+    for one, end in sorted(expiries(key).items()):
+        if end <= now:
+            raise RepositoryError(
+                "the key of %s, %s, has expired on %s. Its owner has a newer one: get it, compare its fingerprint with "
+                "another source than the repository, and name both"
+                % (repository.uri, one, time.strftime("%Y-%m-%d", time.gmtime(end)))
+            )
 
 
 def owners_of(text: str) -> List[str]:

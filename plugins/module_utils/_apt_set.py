@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ._apt_plan import refuse, resolve, simulate
-from ._apt_repo import Repository, RepositoryError, check_key, owners_of, rivals
+from ._apt_repo import Repository, RepositoryError, check_key, owners_of, refuse_expired, rivals
 from ._apt_request import RECORDS, Record, Request, SetError, Wish, check, load_record, pins
 from ._apt_tools import LISTS, Apt, AptError, Step, release_text, stage
 from ._dpkg import Package, interrupted, read_packages
-from ._openpgp import BadKey, armor, dearmor
+from ._openpgp import BadKey, armor, dearmor, expiries
 from ._tuning_host import Host
 
 INDEX_AGE_S = 86400
@@ -81,6 +81,10 @@ def make_plan(host: Host, request: Request, record: Record, have: Mapping[str, P
     leaving = sorted(({*request.absent} | ({*record.asked} & {*record.brought} - wanted)) & there)
     in_place = all(host.read(path) == text for path, text in files.items())
     fetch = bool(repository) and (not in_place or not release_text(host, repository))  # type: ignore[arg-type]
+    # Where nothing is to come from it, a key may have expired.
+    if repository and (unmet or fetch):
+        key = valid_key(repository, key, request.key)
+        files[repository.key_path] = key
     versions = {wish.name: now[wish.name] for wish in request.wishes if wish not in unmet}
     steps: List[Step] = []
     words: List[str] = []
@@ -134,6 +138,16 @@ def wanted_key(host: Host, repository: Repository, fetch: Callable[[], bytes]) -
         return armor(dearmor(data))
     except BadKey as exc:
         raise RepositoryError("the key of %s: %s" % (repository.uri, exc)) from None
+
+
+def valid_key(repository: Repository, key: str, fetch: Callable[[], bytes]) -> str:
+    """The key, or where it has expired the one that its owner has prolonged since. Raises RepositoryError."""
+    if not any(end <= time.time() for end in expiries(key.encode()).values()):
+        return key
+    data = fetch()
+    check_key(repository, data)
+    refuse_expired(repository, data, time.time())
+    return armor(dearmor(data))
 
 
 @contextlib.contextmanager

@@ -2,8 +2,8 @@
 # MIT License
 """Which keys a keyring file holds: fingerprints out of its packets, so that no gpg has to be on the machine.
 
-Only what a pinned key needs: RFC 9580 sections 4.2 (packet headers), 5.5.4 (fingerprints) and 6 (armor). Signatures are
-not checked here; apt does that, with the key that this module let through.
+Only what a pinned key needs: RFC 9580 sections 4.2 (packet headers), 5.2.3 (expiry), 5.5.4 (fingerprints) and
+6 (armor). Signatures are not checked here; apt does that, with the key that this module let through.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ import base64
 import binascii
 import hashlib
 import re
-from typing import Iterator, List, Tuple
+from typing import Dict, Iterator, List, Mapping, Tuple
 
 _ARMOR = re.compile(
     rb"-----BEGIN PGP PUBLIC KEY BLOCK-----\r?\n(?:[^\r\n]+\r?\n)*\r?\n(.*?)-----END PGP PUBLIC KEY BLOCK-----",
     re.DOTALL,
 )
-_PUBLIC_KEY = 6  # RFC 9580, 5.5.1.1; subkeys are 14 and belong to the key before them
+_PUBLIC_KEY, _SUBKEY, _SIGNATURE = 6, 14, 2  # RFC 9580, 5; subkeys and signatures belong to the key before them
+_SELF_SIGNATURES = (0x10, 0x11, 0x12, 0x13, 0x1F)  # RFC 9580, 5.2.1: of a name, and of the key itself
+_MADE, _KEY_EXPIRES, _ISSUER, _ISSUER_FINGERPRINT = 2, 9, 16, 33  # RFC 9580, 5.2.3.7: what signatures say
 _CRC_START, _CRC_POLYNOMIAL = 0xB704CE, 0x1864CFB  # RFC 9580, 6.1.1
 
 
@@ -68,6 +70,63 @@ def fingerprints(data: bytes) -> List[str]:
     found = [_fingerprint(body) for tag, body in _packets(dearmor(data)) if tag == _PUBLIC_KEY]
     if not found:
         raise BadKey("there is no OpenPGP public key in it")
+    return found
+
+
+def expiries(data: bytes) -> Dict[str, int]:
+    """When each primary key expires, by fingerprint, as UNIX time; no entry for one that never does.
+
+    What the key says of itself last counts: an owner prolongs a key by signing it anew.
+
+    :raises BadKey: it holds no key, or is cut off or damaged.
+    """
+    found: Dict[str, int] = {}
+    owner, born, latest = "", 0, -1
+    for tag, body in _packets(dearmor(data)):
+        if tag == _PUBLIC_KEY:
+            owner, born, latest = _fingerprint(body), int.from_bytes(body[1:5], "big"), -1
+        elif tag == _SUBKEY:
+            latest = 1 << 62  # what follows is of the subkey
+        elif tag == _SIGNATURE and owner:
+            said = _said(body)
+            made = int.from_bytes(said.get(_MADE, b""), "big")
+            if made > latest and _by(owner, said):
+                latest = made
+                lasts = int.from_bytes(said.get(_KEY_EXPIRES, b""), "big")
+                found.pop(owner, None)
+                if lasts:
+                    found[owner] = born + lasts
+    return found
+
+
+def _by(owner: str, said: Mapping[int, bytes]) -> bool:
+    """Whether a signature names the key itself as its issuer; others may sign it, too."""
+    if _ISSUER_FINGERPRINT in said:
+        return said[_ISSUER_FINGERPRINT][1:].hex().upper() == owner
+    return said.get(_ISSUER, b"").hex().upper() == owner[-16:]
+
+
+def _said(body: bytes) -> Dict[int, bytes]:
+    """The subpackets of a self-signature, {} for another kind. Those that are not signed only name the issuer."""
+    if len(body) < 8 or body[0] not in (4, 6) or body[1] not in _SELF_SIGNATURES:
+        return {}
+    size, at, found = (2 if body[0] == 4 else 4), 4, {}  # type: int, int, Dict[int, bytes]
+    for signed in (True, False):
+        end = at + size + int.from_bytes(body[at : at + size], "big")
+        at += size
+        while at < min(end, len(body)):
+            first = body[at]
+            if first < 192:
+                start, length = at + 1, first
+            elif first < 255:
+                start, length = at + 2, ((first - 192) << 8) + int.from_bytes(body[at + 1 : at + 2], "big") + 192
+            else:
+                start, length = at + 5, int.from_bytes(body[at + 1 : at + 5], "big")
+            kind = int.from_bytes(body[start : start + 1], "big") & 0x7F
+            if length and (signed or kind == _ISSUER):
+                found.setdefault(kind, body[start + 1 : start + length])
+            at = start + max(length, 1)
+        at = end
     return found
 
 

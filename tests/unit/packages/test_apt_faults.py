@@ -176,9 +176,12 @@ def test_a_lock_that_goes_is_waited_for(ours, mirror, holder, tmp_path, monkeypa
     [
         (
             "dpkg: error: dpkg frontend lock was locked by another process with pid 4242\nNote: do not",
-            Lock("dpkg's lock", "process 4242"),
+            Lock("dpkg's lock", "another process 4242"),
         ),
-        ("dpkg: error: dpkg database lock was locked by another process with pid 7", Lock("dpkg's lock", "process 7")),
+        (
+            "dpkg: error: dpkg database lock was locked by /usr/bin/python3.13 process with pid 7",
+            Lock("dpkg's lock", "python3.13 (process 7)"),
+        ),
         ("dpkg: error: dpkg frontend is locked by another process", Lock("dpkg's lock", "another program")),
         (
             "E: Could not get lock /var/lib/apt/lists/lock - open (11: Resource temporarily unavailable)",
