@@ -18,8 +18,8 @@ _ARMOR = re.compile(
     rb"-----BEGIN PGP PUBLIC KEY BLOCK-----\r?\n(?:[^\r\n]+\r?\n)*\r?\n(.*?)-----END PGP PUBLIC KEY BLOCK-----",
     re.DOTALL,
 )
-_PUBLIC_KEY, _SUBKEY, _SIGNATURE = 6, 14, 2  # RFC 9580, 5; subkeys and signatures belong to the key before them
-_SELF_SIGNATURES = (0x10, 0x11, 0x12, 0x13, 0x1F)  # RFC 9580, 5.2.1: of a name, and of the key itself
+_PUBLIC_KEY, _SIGNATURE = 6, 2  # RFC 9580, 5; subkeys and signatures belong to the key before them
+_SELF_SIGNATURES = (0x10, 0x11, 0x12, 0x13, 0x1F)  # RFC 9580, 5.2.1: of a name, and of the key itself; not of a subkey
 _MADE, _KEY_EXPIRES, _ISSUER, _ISSUER_FINGERPRINT = 2, 9, 16, 33  # RFC 9580, 5.2.3.7: what signatures say
 _CRC_START, _CRC_POLYNOMIAL = 0xB704CE, 0x1864CFB  # RFC 9580, 6.1.1
 
@@ -85,8 +85,6 @@ def expiries(data: bytes) -> Dict[str, int]:
     for tag, body in _packets(dearmor(data)):
         if tag == _PUBLIC_KEY:
             owner, born, latest = _fingerprint(body), int.from_bytes(body[1:5], "big"), -1
-        elif tag == _SUBKEY:
-            latest = 1 << 62  # what follows is of the subkey
         elif tag == _SIGNATURE and owner:
             said = _said(body)
             made = int.from_bytes(said.get(_MADE, b""), "big")
