@@ -25,7 +25,7 @@ _UPDATE_S, _INSTALL_S, _ASK_S = 600.0, 7200.0, 120.0  # a CUDA toolkit is gigaby
 LOCK_S, _LOOK_S = 300.0, 3.0
 #: What packages' scripts get of the task's environment: the way out to the network, and what DKMS signs with.
 _PASSED = ("http_proxy", "https_proxy", "no_proxy", "sign_file", "mok_signing_key", "mok_certificate")
-_STEP = re.compile(r"^(Inst|Remv) (\S+)(?: \[([^\]]*)\])?(?: \((\S+))?", re.MULTILINE)
+_STEP = re.compile(r"^(Inst|Remv|Purg) (\S+)(?: \[([^\]]*)\])?(?: \((\S+))?", re.MULTILINE)
 _MADISON = re.compile(r"^\s*(\S+) [|]\s*(\S+) [|]", re.MULTILINE)
 
 

@@ -21,7 +21,7 @@ def plan(made, *wishes):
     tool = Apt(Host("/"), [option.removeprefix("-o=") for option in made.options])
     versions = resolve(tool, wishes, None)
     steps = tool.simulate(["--purge", "install", *(f"{name}={version}" for name, version in sorted(versions.items()))])
-    refuse(Request(name="test", repository=None, key=bytes, wishes=wishes, never=NEVER), Record(), steps, [])
+    refuse(Request(name="test", repository=None, key=bytes, wishes=wishes, never=NEVER), Record(), steps, [], {})
     return {step.name: step.after for step in steps}
 
 
@@ -62,3 +62,33 @@ def test_the_container_toolkit_of_an_older_version_whole(apt):
     names = yaml.safe_load((ROLES / "container_toolkit/vars/main.yml").read_text())["__container_toolkit_packages"]
     planned = plan(apt("debian13"), *(Wish(name, "1.18.2") for name in names))
     assert planned == dict.fromkeys(names, "1.18.2-1")
+
+
+DCGM_3 = """\
+Package: datacenter-gpu-manager
+Status: install ok installed
+Version: 1:3.3.9-1
+Architecture: amd64
+Maintainer: nobody <nobody@example.invalid>
+Description: there before
+
+"""
+
+
+def purged(made, *names):
+    """Steps of an installation that takes packages away, on a machine that has DCGM 3."""
+    (made.home / "status").write_text(DCGM_3)
+    tool = Apt(Host("/"), [option.removeprefix("-o=") for option in made.options])
+    return tool.simulate(["--purge", "install", *names])
+
+
+def test_what_is_purged_is_seen(apt):
+    steps = purged(apt("debian12"), "datacenter-gpu-manager-4-core=1:4.6.0-1", "datacenter-gpu-manager-")
+    assert [(step.before, step.after) for step in steps if step.name == "datacenter-gpu-manager"] == [("1:3.3.9-1", "")]
+
+
+def test_what_would_be_purged_unasked_is_refused(apt):
+    steps = purged(apt("debian12"), "datacenter-gpu-manager-4-core=1:4.6.0-1")
+    request = Request(name="test", repository=None, key=bytes)
+    with pytest.raises(SetError, match="would remove datacenter-gpu-manager"):
+        refuse(request, Record(), steps, [], {})
