@@ -65,24 +65,35 @@ def _installed(host: Host, module: str) -> str:
 
 def _switch(host: Host, module: str, state: State, decision: Decision, services: Sequence[str]) -> Decision:
     stopped: List[str] = []
+    lame: List[str] = []
     try:
         for unit in services:
             if host.run(["systemctl", "is-active", "--quiet", unit], _ASK_S)[0] == 0:
                 stopped.append(unit)
+                # One that does not stop still has a GPU open, which is found next.
                 host.run(["systemctl", "stop", unit], _UNIT_S)
-        # Whoever came in the meantime, or did not end with its service.
-        now = read_state(host, state.installed)
-        blocked = blockers(now, ()) or in_use(now) or _unload(host, now)
-        if blocked:
-            return Decision(REBOOT, (decision.reasons[0], *blocked))
-        _load(host, list(reversed(order(now))))
-        after = decide(read_state(host, _installed(host, module)), services)
-        if after.action != CURRENT:
-            raise SwitchError("after it was exchanged: %s" % "; ".join(after.reasons))
-        return decision
+        decision = _exchange(host, module, state, decision, services)
     finally:
         for unit in reversed(stopped):
-            host.run(["systemctl", "start", unit], _UNIT_S)
+            code, text = host.run(["systemctl", "start", unit], _UNIT_S)
+            if code:
+                lame.append("%s was stopped for it and does not start again: %s" % (unit, text))
+    if lame:
+        raise SwitchError("; ".join(lame))
+    return decision
+
+
+def _exchange(host: Host, module: str, state: State, decision: Decision, services: Sequence[str]) -> Decision:
+    # Whoever came in the meantime, or did not end with its service.
+    now = read_state(host, state.installed)
+    blocked = blockers(now, ()) or in_use(now) or _unload(host, now)
+    if blocked:
+        return Decision(REBOOT, (decision.reasons[0], *blocked))
+    _load(host, list(reversed(order(now))))
+    after = decide(read_state(host, _installed(host, module)), services)
+    if after.action != CURRENT:
+        raise SwitchError("after it was exchanged: %s" % "; ".join(after.reasons))
+    return decision
 
 
 def _unload(host: Host, state: State) -> List[str]:

@@ -199,6 +199,16 @@ def test_what_is_loaded_is_not_what_was_to_be(node):
         run(node)
 
 
+def test_a_service_that_does_not_start_again_is_no_success(node):
+    node.load(OLD)
+    node.process(10, "nv-hostengine", "nvidia-dcgm.service")
+    node.refuses["systemctl start nvidia-dcgm"] = "Job for nvidia-dcgm.service failed"
+    with pytest.raises(
+        SwitchError, match=r"nvidia-dcgm was stopped for it .* again: Job for nvidia-dcgm.service failed"
+    ):
+        run(node)
+
+
 def test_nouveau_in_use_needs_a_reboot(tmp_path):
     node = Node(tmp_path, driver="nouveau")
     result = run(node)
