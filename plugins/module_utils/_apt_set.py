@@ -200,6 +200,8 @@ def apply(
         if read_packages(host.root) == have:
             for path, text in before.items():
                 _set(host, path, text)
+            if request.repository and before[request.repository.source_path] is None:
+                _drop_lists(host, request.repository)
             for folder in sorted(made, reverse=True):
                 host.remove_folder(folder)
         raise
@@ -254,8 +256,7 @@ def remove(host: Host, request: Request) -> Dict[str, Any]:
         for path, wanted in files.items():
             _set(host, path, wanted)
         if repository and last:
-            for path in host.glob("%s/%s*" % (LISTS, repository.list_name())):
-                host.remove(path)
+            _drop_lists(host, repository)
         for folder in (RECORDS, os.path.dirname(RECORDS)):
             host.remove_folder(folder)
     return {
@@ -271,6 +272,11 @@ def _drop_unneeded_for_good(apt: Apt, record: Record) -> None:
     unneeded = [step.name for step in apt.simulate(["autoremove"]) if not step.after and step.name in record.brought]
     if unneeded:
         apt.act(["purge", *unneeded])
+
+
+def _drop_lists(host: Host, repository: Repository) -> None:
+    for path in host.glob("%s/%s*" % (LISTS, repository.list_name())):
+        host.remove(path)
 
 
 def _set(host: Host, path: str, text: Optional[str]) -> None:

@@ -211,6 +211,24 @@ def test_the_last_owner_takes_the_repository_away(host):
     assert host.glob("/var/lib/apt/lists/*") == []
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_where_apt_changes_nothing_nothing_is_left(host, monkeypatch, known):
+    def fail(_apt, _words):
+        raise AptError("Hash Sum mismatch")
+
+    repository = make_repository(OPTIONS)
+    monkeypatch.setattr(FakeApt, "act", fail)
+    if not known:
+        host.remove(repository.source_path)
+    monkeypatch.setattr(apt_set, "stage", lambda *_args: contextlib.nullcontext((FakeApt(host), "Origin: Example\n")))
+    with pytest.raises(AptError, match="Hash Sum"):
+        apt_set.ensure(host, request(wishes=(Wish("tool", "1.0"),), update=False))
+    assert host.read("/etc/gpuforge/packages/tool.json") is None
+    assert host.read("/etc/apt/preferences.d/gpuforge-tool.pref") is None
+    assert bool(host.read(repository.source_path)) is known
+    assert bool(host.glob("/var/lib/apt/lists/*InRelease")) is known
+
+
 def settled(host):
     """Let a first run do everything, so that a second one would have nothing to do."""
     apt_set.ensure(host, request(wishes=(Wish("tool", "1.0"),), update=False))
