@@ -82,7 +82,7 @@ def default_kernel(config: str, environment: Optional[Mapping[str, str]] = None)
                 open_entries[-1].kernel = linux.group(1)
         else:
             chosen = _DEFAULT.match(line)
-            if chosen and "next_entry" not in chosen.group(1):
+            if chosen:  # the last one: before it is the one that counts for a single boot
                 default = chosen.group(1)
     if default == "${saved_entry}":
         default = (environment or {}).get("saved_entry", "") or "0"

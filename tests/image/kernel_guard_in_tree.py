@@ -1,6 +1,6 @@
 """Run by the test in namespaces of its own, in the work directory: a second kernel comes to a baked tree, and goes.
 
-    python3 -m tests.image.kernel_guard_in_tree SCRATCH TREE…        (trees topmost first)
+    python3 kernel_guard_in_tree.py SCRATCH TREE…        (trees topmost first)
 
 Tells what it saw as JSON on standard output. apt, dpkg, DKMS, the compiler, the kernel's package, its hooks and GRUB's
 scripts are the real ones. Only grub-probe is stood in for: a tree is on no disk that it could name.
@@ -39,6 +39,7 @@ class Tree:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.env = {**chroot.tree_environment(dict(os.environ)), "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}
+        self.env["PATH"] = "/usr/sbin:/usr/bin:/sbin:/bin"
 
     def run(self, *argv: str) -> dict[str, Any]:
         done = subprocess.run(
