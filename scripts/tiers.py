@@ -66,7 +66,18 @@ PLAIN = "not (integration or container or image or slow)"
 BAKE_TOOLS = ("mmdebstrap", "qemu-system-x86_64", "qemu-img", "sfdisk", "mtools")
 #: One scenario a role. `default`, all of site.yml at once, takes as long as these together: it is run by name
 #: (tests/containers/run_molecule.py default).
-ROLE_SCENARIOS = ("framework", "image_seal", "multinode", "node_health", "nvidia_driver", "perf_tuning")
+ROLE_SCENARIOS = (
+    "container_toolkit",
+    "cuda",
+    "dcgm",
+    "framework",
+    "image_seal",
+    "multinode",
+    "node_health",
+    "nvidia_driver",
+    "nvidia_driver_nvidia",
+    "perf_tuning",
+)
 TIERS = (
     Tier("lint", "every linter", (sys.executable, "scripts/lint.py"), 900, ("git", "shellcheck")),
     Tier(

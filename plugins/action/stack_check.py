@@ -38,6 +38,7 @@ SPEC = {
     "module_options": _TEXTS,
     "packages": _TEXTS,
     "locks": _TEXTS,
+    "precompiled": {"type": "bool", "default": False},
     "allow_unknown": {"type": "bool", "default": False},
     "compat_file": {"type": "path"},
     "releases_file": {"type": "path"},

@@ -7,9 +7,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Dict, Iterator
 
-from ._rootfs import read_text
+from ._rootfs import names, read_text
 
 STATUS = "/var/lib/dpkg/status"
+#: dpkg writes what it is doing to numbered files here, and into the status file when it has done it.
+JOURNAL = "/var/lib/dpkg/updates"
 #: dpkg(1), "Package states": the files of these are on the disk in working order.
 _WHOLE = ("installed", "triggers-awaited", "triggers-pending")
 
@@ -23,6 +25,7 @@ class Package:
     source: str  # source package's name
     state: str  # "installed", "half-configured", "unpacked", "config-files", ...
     architecture: str = ""  # "amd64", "all", ...
+    held: bool = False  # put on hold by somebody (apt-mark hold)
 
     @property
     def installed(self) -> bool:
@@ -42,6 +45,11 @@ def read_packages(root: str = "/") -> Dict[str, Package]:
     return {package.name: package for package in parse_status(text)}
 
 
+def interrupted(root: str = "/") -> bool:
+    """Whether a dpkg was killed at its work: its journal was not taken into the status file. apt does nothing then."""
+    return any(name.isdigit() for name in names(root, JOURNAL))
+
+
 def parse_status(text: str) -> Iterator[Package]:
     """Yield the packages of a status file; stanzas without a package name are passed over."""
     for stanza in text.split("\n\n"):
@@ -55,6 +63,7 @@ def parse_status(text: str) -> Iterator[Package]:
             source=(fields.get("source") or fields["package"]).split(" ")[0],
             state=(fields.get("status", "").split(" ") or [""])[-1],
             architecture=fields.get("architecture", ""),
+            held=fields.get("status", "").startswith("hold "),
         )
 
 

@@ -62,8 +62,8 @@ def parse_pairs(section: bytes) -> Dict[str, str]:
     return found
 
 
-def read_modinfo(path: str) -> Dict[str, str]:
-    """What the module file ``path`` (as the reading machine names it) says about itself.
+def read_module(path: str) -> bytes:
+    """The module file ``path`` (as the reading machine names it), unpacked.
 
     Plain, .xz and .gz files are read; .zst, which the standard library cannot unpack before Python 3.14, raises
     `PackedModule`. Everything else that goes wrong raises ModinfoError.
@@ -76,8 +76,17 @@ def read_modinfo(path: str) -> Dict[str, str]:
         raise ModinfoError(f"{path}: unknown compression {suffix}")
     try:
         with open(path, "rb") as file:
-            return parse_modinfo(opener(file.read()))
-    except (EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile, ModinfoError) as exc:
+            return opener(file.read())
+    except (EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile) as exc:
         raise ModinfoError(f"{path}: {exc}") from exc
     except OSError as exc:
         raise ModinfoError(f"{path}: {exc.strerror or exc}") from exc
+
+
+def read_modinfo(path: str) -> Dict[str, str]:
+    """What the module file ``path`` says about itself. Raises as `read_module`, and ModinfoError for what is none."""
+    blob = read_module(path)
+    try:
+        return parse_modinfo(blob)
+    except ModinfoError as exc:
+        raise ModinfoError(f"{path}: {exc}") from exc

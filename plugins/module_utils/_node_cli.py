@@ -87,6 +87,12 @@ def make_parser() -> argparse.ArgumentParser:
     tune.add_argument("--apply", action="store_true", help="set them; otherwise say what would be set")
     tune.add_argument("--format", choices=FORMATS[:2], default="text", help="how to write the answer (default: text)")
     tune.set_defaults(run=_later("tune"))
+
+    from ._kernel_guard_cli import add_arguments, run
+
+    kernel_guard = commands.add_parser("kernel-guard", help="whether the newest kernel has its driver, or must wait")
+    add_arguments(kernel_guard)
+    kernel_guard.set_defaults(run=run)
     return parser
 
 

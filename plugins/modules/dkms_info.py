@@ -25,10 +25,18 @@ options:
     type: str
     default: ""
   sources:
-    description: Source packages whose installed packages are reported in RV(packages).
+    description: Source packages, or patterns with C(*), whose installed packages are reported in RV(packages).
     type: list
     elements: str
     default: []
+  module:
+    description: Kernel module of which RV(module) tells what the newest kernel would load; none if empty.
+    type: str
+    default: ""
+  settings:
+    description: File of module settings that every initramfs has to have as it is, see RV(initramfs); none if empty.
+    type: str
+    default: ""
 attributes:
   check_mode:
     description: Only reads.
@@ -94,12 +102,41 @@ installed_packages:
   returned: always
   type: list
   elements: str
+module:
+  description: What O(module) of the newest kernel says about itself.
+  returned: when O(module) is set
+  type: dict
+  contains:
+    version: {description: Its version; empty where there is no such module., type: str, returned: always}
+    parameters: {description: The names of its parameters., type: list, elements: str, returned: always}
+    error: {description: What modinfo said where it failed., type: str, returned: always}
+initramfs:
+  description: The initramfs images, and what is odd about each.
+  returned: when O(settings) is set
+  type: list
+  elements: dict
+  contains:
+    path: {description: The image., type: str, returned: always}
+    odd: {description: Why it lacks O(settings) as the file is now; empty where it has it., type: str, returned: always}
+foreign_driver:
+  description:
+    - An NVIDIA driver that no package brought (the C(.run) installer), with its C(version), C(files), and the command
+      that removes it, C(remove). Empty for none.
+  returned: always
+  type: dict
+  sample: {"version": "570.86.15", "files": ["/usr/bin/nvidia-uninstall"], "remove": "/usr/bin/nvidia-uninstall -s"}
+boot_space:
+  description: Bytes that are C(free) in /boot, and that an initramfs made anew needs beside the old one, C(needed).
+  returned: always
+  type: dict
+  sample: {"free": 314572800, "needed": 41943040}
 signing_key:
   description: Whether DKMS left its private signing key in /var/lib/dkms.
   returned: always
   type: bool
 """
 
+import fnmatch
 import os
 from dataclasses import asdict
 
@@ -107,16 +144,28 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.gpuforge.node.plugins.module_utils._dkms import TREE, builds, kernels, wanted_headers
 from ansible_collections.gpuforge.node.plugins.module_utils._dpkg import read_packages
+from ansible_collections.gpuforge.node.plugins.module_utils._driver_foreign import boot_space, foreign_driver
+from ansible_collections.gpuforge.node.plugins.module_utils._module_state import initramfs_state, module_state
 from ansible_collections.gpuforge.node.plugins.module_utils._rootfs import inside
 
 
 def by_source(packages, sources):
-    """Return the versions of the installed packages of each source package that has any."""
+    """Return the versions of the installed packages of each source package that has any and fits a name or pattern."""
     found = {}
     for package in packages.values():
-        if package.source in sources and package.installed:
+        if package.installed and any(fnmatch.fnmatchcase(package.source, pattern) for pattern in sources):
             found.setdefault(package.source, {})[package.name] = package.version
     return found
+
+
+def runner(module):
+    """Return a function that runs a program and gives its exit status and all it said."""
+
+    def run(argv):
+        code, out, err = module.run_command(list(argv), environ_update={"LC_ALL": "C"})
+        return code, out + (err if code else "")
+
+    return run
 
 
 def main():
@@ -126,6 +175,8 @@ def main():
             root=dict(type="path", default="/"),
             name=dict(type="str", default=""),
             sources=dict(type="list", elements="str", default=[]),
+            module=dict(type="str", default=""),
+            settings=dict(type="str", default=""),
         ),
         supports_check_mode=True,
     )
@@ -135,18 +186,28 @@ def main():
         found_kernels = kernels(root)
         found_builds = builds(root, module.params["name"])
         key = os.path.exists(inside(root, TREE + "/mok.key"))
+        foreign, space = foreign_driver(root), boot_space(root)
+        newest = found_kernels[-1].release if found_kernels else ""
+        more = {}
+        if module.params["module"]:
+            more["module"] = module_state(runner(module), root, newest, module.params["module"])
+        if module.params["settings"]:
+            more["initramfs"] = initramfs_state(runner(module), root, module.params["settings"])
     except OSError as exc:
         module.fail_json(msg="Reading what DKMS built below %s failed: %s" % (root, exc))
     module.exit_json(
         changed=False,
         kernels=[asdict(kernel) for kernel in found_kernels],
-        newest_kernel=found_kernels[-1].release if found_kernels else "",
+        newest_kernel=newest,
         header_packages=wanted_headers(packages),
         builds=[asdict(build) for build in found_builds],
         pending=[asdict(build) for build in found_builds if build.status != "installed"],
         packages=by_source(packages, module.params["sources"]),
         installed_packages=sorted(package.name for package in packages.values() if package.installed),
+        foreign_driver=foreign,
+        boot_space=space,
         signing_key=key,
+        **more,
     )
 
 

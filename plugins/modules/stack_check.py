@@ -47,6 +47,10 @@ options:
     description: Whether C(cuda-compat) is installed, so that a toolkit runs on an older driver.
     type: bool
     default: false
+  precompiled:
+    description: Whether the modules are to be those that Canonical built and signed, of Ubuntu's archive.
+    type: bool
+    default: false
   distribution:
     description:
       - The distribution, such as V(debian12), V(bookworm) or V(Debian 12). By default that of the host's facts; where

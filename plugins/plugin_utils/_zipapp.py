@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the gpuforge authors
 # MIT License
-"""Packs the on-node program into one executable file, the same bytes every time.
+"""Packs a program for the node into one executable file, the same bytes every time.
 
 A zip archive with a ``#!`` line before it is a Python program (PEP 441). It holds those files of the collection's
 module_utils that the program's entry imports, directly or not, as the package ``gpuforge_node``: the relative imports
@@ -22,7 +22,7 @@ ENTRY = "_node_cli"
 SHEBANG = b"#!/usr/bin/env python3\n"
 #: The first moment that a zip archive can name; no clock and no file's time goes into the program.
 _EPOCH = (1980, 1, 1, 0, 0, 0)
-_MAIN = f"import sys\n\nfrom {PACKAGE}.{ENTRY} import main\n\nsys.exit(main())\n"
+_MAIN = "import sys\n\nfrom {package}.{entry} import main\n\nsys.exit(main())\n"
 
 
 class PackError(Exception):
@@ -81,14 +81,15 @@ def _files_of(source: str, parts: List[str]) -> List[str]:
     return [path for path in (f"{stem}.py", f"{stem}/__init__.py") if os.path.isfile(os.path.join(source, path))]
 
 
-def pack(source: str = "") -> bytes:
+def pack(source: str = "", entry: str = ENTRY) -> bytes:
     """The whole program. Equal sources give equal bytes, whatever the clock, umask, file order or zlib version.
 
-    ``source`` is a folder module_utils, by default this collection's. Raises PackError.
+    ``source`` is a folder module_utils, by default this collection's; ``entry`` the file in it whose ``main`` is the
+    program. Raises PackError.
     """
-    files = {f"{PACKAGE}/{path}": text for path, text in collect(source or default_source()).items()}
+    files = {f"{PACKAGE}/{path}": text for path, text in collect(source or default_source(), entry).items()}
     files[f"{PACKAGE}/__init__.py"] = ""
-    files["__main__.py"] = _MAIN
+    files["__main__.py"] = _MAIN.format(package=PACKAGE, entry=entry)
     out = io.BytesIO()
     out.write(SHEBANG)
     # Stored, not deflated: compressed bytes differ between zlib versions, and would make an image's layer differ.
@@ -101,17 +102,17 @@ def pack(source: str = "") -> bytes:
     return out.getvalue()
 
 
-def pack_once(folder: str) -> bytes:
-    """As ``pack`` of this collection, read from ``folder`` where an earlier call left it there.
+def pack_once(folder: str, entry: str = ENTRY) -> bytes:
+    """As ``pack`` of this entry of the collection, read from ``folder`` where an earlier call left it there.
 
     For a run over many hosts: each has a process of its own, and packing takes longer than all else that is done for a
     host that has the program already. The folder must live no longer than the run: sources are not looked at again.
     """
-    path = os.path.join(folder, "gpuforge-node")
+    path = os.path.join(folder, f"gpuforge{entry}")
     with open(f"{path}.lock", "ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not os.path.exists(path):
-            program = pack()
+            program = pack(entry=entry)
             with open(f"{path}.new", "wb") as file:
                 file.write(program)
             os.replace(f"{path}.new", path)

@@ -26,6 +26,7 @@ BAKE = {
     "mount": "mounts the layers in namespaces of their own",
     "mtools": "fills the EFI system partition without mounting it",
     "openssh-client": "reaches the booted image and other nodes",
+    "openssl": "makes the key that kernel modules are signed with",
     "ovmf": "UEFI firmware for the boot check",
     "pigz": "packs the tar.gz image format",
     "qemu-system-x86": "boots the image",
@@ -34,6 +35,7 @@ BAKE = {
 TEST = {
     "git": "lists what belongs to the repository",
     "iptables": "container networks",
+    "kmod": "names who signed a kernel module (modinfo)",
     "podman": "runs the roles' test machines",
     "runc": "container runtime",
     "shellcheck": "checks shell files",

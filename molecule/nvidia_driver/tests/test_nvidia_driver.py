@@ -70,3 +70,54 @@ def test_apt_has_no_complaint_about_its_sources(host):
     said = host.run("apt-get --simulate install")
     assert said.rc == 0
     assert said.stderr == ""
+
+
+GUARD = "/usr/local/sbin/gpuforge-kernel-guard"
+CERTIFICATE = "/etc/gpuforge/module-signing.der"
+
+
+def test_every_module_is_signed_with_the_nodes_own_key(host, kernel):
+    serial = host.check_output(f"openssl x509 -inform DER -in {CERTIFICATE} -noout -serial").partition("=")[2]
+    modules = host.check_output(f"find /lib/modules/{kernel}/updates/dkms -name 'nvidia*.ko*'").splitlines()
+    assert modules
+    for path in modules:
+        assert host.check_output(f"modinfo -F signer {path}").startswith("gpuforge module signing ")
+        assert host.check_output(f"modinfo -F sig_key {path}").replace(":", "") == serial
+
+
+def test_the_key_is_roots_alone(host):
+    key = host.file("/var/lib/shim-signed/mok/MOK.priv")
+    assert (key.user, key.mode) == ("root", 0o600)
+    assert host.file("/var/lib/shim-signed/mok").mode == 0o700
+
+
+@pytest.fixture
+def newer_kernel(host):
+    """A kernel that no module was built for."""
+    release = "99.1.0-test-amd64"
+    host.check_output(f"mkdir /lib/modules/{release} && touch /boot/vmlinuz-{release}")
+    yield release
+    host.check_output(f"rm -r /lib/modules/{release} /boot/vmlinuz-{release}")
+
+
+def test_a_kernel_with_its_driver_need_not_wait(host, kernel):
+    assert host.check_output(GUARD) == f"kernel-guard: default kernel: {kernel}"
+
+
+def test_a_kernel_without_its_driver_waits(host, kernel, newer_kernel):
+    said = host.run(GUARD)
+    assert said.rc == 1
+    assert f"default kernel: {kernel}" in said.stdout
+    assert f"held back {newer_kernel}: no NVIDIA module was built for it" in said.stdout
+
+
+def test_the_package_manager_asks_the_guard(host, newer_kernel):
+    said = host.check_output("apt-get -qq install --reinstall hostname 2>&1 && dpkg --audit")
+    assert f"held back {newer_kernel}" in said
+    for hook in ("postinst.d/aa", "postinst.d/zy", "postrm.d/zy", "header_postinst.d/zy"):
+        assert f"held back {newer_kernel}" in host.check_output(f"/etc/kernel/{hook}-gpuforge-kernel-guard")
+
+
+def test_the_guard_runs_at_boot_where_there_is_a_boot_loader(host):
+    assert host.check_output("systemctl show -P Wants multi-user.target").count("gpuforge-kernel-guard.service") == 1
+    host.check_output("systemd-analyze verify gpuforge-kernel-guard.service")

@@ -15,7 +15,7 @@ from .. import _dkms
 from .._modinfo import ModinfoError
 from .dpkg import installed
 from .expect import version_matches
-from .kernel import dkms_builds, gpus_on_bus, library, module_info, module_path, newest_kernel, version_on_disk
+from .kernel import boot_kernel, dkms_builds, gpus_on_bus, library, module_info, module_path, version_on_disk
 from .machine import Machine
 from .model import CRITICAL, WARNING, Check, Outcome, failed, passed, skipped, unknown
 
@@ -56,14 +56,14 @@ def where_it_matters(ask: Callable[[Machine], Outcome]) -> Callable[[Machine], O
 
 @where_it_matters
 def _kernel(machine: Machine) -> Outcome:
-    release = newest_kernel(machine)
+    release = boot_kernel(machine)
     expected = "a kernel in /boot with its modules in /lib/modules"
     return passed(release, expected) if release else failed("none", expected)
 
 
 @where_it_matters
 def _module(machine: Machine) -> Outcome:
-    release = newest_kernel(machine)
+    release = boot_kernel(machine)
     if release is None:
         return skipped(_NO_KERNEL)
     expected = f"NVIDIA's module in modules.dep of {release}, built for it"
@@ -84,7 +84,7 @@ def _module(machine: Machine) -> Outcome:
 
 @where_it_matters
 def _built(machine: Machine) -> Outcome:
-    release = newest_kernel(machine)
+    release = boot_kernel(machine)
     if release is None:
         return skipped(_NO_KERNEL)
     builds = dkms_builds(machine, release)
@@ -103,7 +103,7 @@ def _built(machine: Machine) -> Outcome:
 def _userland(machine: Machine) -> Outcome:
     expected = "libnvidia-ml of the same version as the module"
     try:
-        module = version_on_disk(machine, newest_kernel(machine))
+        module = version_on_disk(machine, boot_kernel(machine))
     except ModinfoError as exc:
         return unknown(f"version of the module: {exc}", expected)
     path, version = library(machine)
@@ -120,7 +120,7 @@ def _version(machine: Machine) -> Outcome:
     if wanted is None:
         return skipped("no driver version is expected")
     try:
-        found = version_on_disk(machine, newest_kernel(machine)) or library(machine)[1]
+        found = version_on_disk(machine, boot_kernel(machine)) or library(machine)[1]
     except ModinfoError as exc:
         return unknown(str(exc), wanted)
     if found is None:
@@ -130,8 +130,8 @@ def _version(machine: Machine) -> Outcome:
 
 CHECKS = (
     Check("driver.kernel", "a kernel is installed", CRITICAL, "Install the distribution's kernel package.", _kernel),
-    Check("driver.module", "the newest kernel has NVIDIA's module", CRITICAL, _REBUILD, _module),
-    Check("driver.dkms", "DKMS installed the module for the newest kernel", CRITICAL, _REBUILD, _built),
+    Check("driver.module", "the kernel that boots next has NVIDIA's module", CRITICAL, _REBUILD, _module),
+    Check("driver.dkms", "DKMS installed the module for the kernel that boots next", CRITICAL, _REBUILD, _built),
     Check(
         "driver.userland",
         "library and module are one version",

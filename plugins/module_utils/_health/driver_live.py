@@ -9,7 +9,7 @@ from typing import Optional
 
 from .._modinfo import ModinfoError
 from .driver import where_it_matters
-from .kernel import gpus_on_bus, newest_kernel, version_on_disk
+from .kernel import boot_kernel, gpus_on_bus, version_on_disk
 from .machine import Machine
 from .model import CRITICAL, WARNING, Check, Outcome, failed, passed, skipped, unknown
 
@@ -32,7 +32,7 @@ def loaded_version(machine: Machine) -> Optional[str]:
 
 @where_it_matters
 def _running(machine: Machine) -> Outcome:
-    running, installed = machine.tree.read_text(_RUNNING).strip(), newest_kernel(machine)
+    running, installed = machine.tree.read_text(_RUNNING).strip(), boot_kernel(machine)
     if installed is None:
         return skipped("no kernel is installed, see driver.kernel")
     return passed(running, installed) if running == installed else failed(f"running {running}", installed)
@@ -58,7 +58,7 @@ def _loaded(machine: Machine) -> Outcome:
 CHECKS = (
     Check(
         "driver.running_kernel",
-        "the newest installed kernel is the running one",
+        "the kernel that boots next is the running one",
         WARNING,
         "Reboot when the node is free.",
         _running,

@@ -4,27 +4,23 @@
 
 from __future__ import annotations
 
-import re
 from typing import Dict, List, Optional, Tuple
 
-from .. import _dkms
+from .. import _dkms, _kernel_guard_tree
+from .._kernel_modules import listed_module
 from .._modinfo import ModinfoError, PackedModule, parse_pairs, read_modinfo
 from .._pci import read_pci
 from .._sysfs import Tree as SysTree
 from .machine import Machine, ProgramError
 
-#: The main module: nvidia.ko from NVIDIA and Ubuntu, nvidia-current.ko and nvidia-current-open.ko from Debian,
-#: nvidia-tesla-470.ko and the like from Debian's legacy branches. Not nvidia-drm, -modeset, -uvm or -peermem.
-_MODULE = re.compile(r"nvidia(-current)?(-open)?(-(tesla|legacy)(-\d+\w*)?)?\.ko(\.\w+)?")
 #: NVIDIA's management library, which nvidia-smi, DCGM and this program's facts go through.
 LIBRARY = "libnvidia-ml.so"
 _LIBRARY_FOLDERS = ("/usr/lib/*-linux-gnu*", "/usr/lib64", "/usr/lib", "/usr/local/lib")
 
 
-def newest_kernel(machine: Machine) -> Optional[str]:
-    """The kernel that the boot loader starts next: the newest installed one, whatever runs now."""
-    found = _dkms.kernels(machine.tree.root)
-    return found[-1].release if found else None
+def boot_kernel(machine: Machine) -> Optional[str]:
+    """The kernel that the boot loader starts next, whatever runs now: its default, else the newest installed one."""
+    return _kernel_guard_tree.boot_kernel(machine.tree.root) or None
 
 
 def module_path(machine: Machine, release: str) -> Optional[str]:
@@ -32,12 +28,7 @@ def module_path(machine: Machine, release: str) -> Optional[str]:
 
     Raises OSError when modules.dep cannot be read.
     """
-    base = f"/lib/modules/{release}"
-    for line in machine.tree.read_text(f"{base}/modules.dep").splitlines():
-        path = line.partition(":")[0]
-        if _MODULE.fullmatch(path.rpartition("/")[2]):
-            return path if path.startswith("/") else f"{base}/{path}"
-    return None
+    return listed_module(machine.tree.root, release)
 
 
 def module_info(machine: Machine, path: str) -> Dict[str, str]:

@@ -9,7 +9,7 @@ from typing import List
 
 from .._initramfs import InitramfsError, read_initramfs
 from .driver import where_it_matters
-from .kernel import newest_kernel
+from .kernel import boot_kernel
 from .machine import Machine
 from .model import CRITICAL, Check, Outcome, failed, passed, skipped, unknown
 
@@ -43,7 +43,7 @@ def _blacklisted(machine: Machine) -> Outcome:
 
 @where_it_matters
 def _initramfs(machine: Machine) -> Outcome:
-    release = newest_kernel(machine)
+    release = boot_kernel(machine)
     image = f"/boot/initrd.img-{release}"
     if release is None or not machine.tree.is_file(image):
         return skipped("no initramfs for the newest kernel in /boot")

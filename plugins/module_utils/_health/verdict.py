@@ -21,6 +21,8 @@ ON_FAIL: Mapping[str, str] = {
     "driver.version": "monitor",
     "driver.running_kernel": "reboot",
     "driver.loaded": "reboot",
+    "driver.kernel_guard": "monitor",
+    "driver.signature": "isolate",
     "driver.nouveau": "isolate",
     "driver.nouveau_initramfs": "isolate",
     "tuning.record": "monitor",

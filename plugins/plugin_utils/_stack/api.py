@@ -80,6 +80,7 @@ _SAID = {
     "distribution": "distribution", "repository": "repository", "branch": "branch", "kernel": "kernel", "dcgm": "DCGM",
     "container_toolkit": "container toolkit",
     "gpus": "GPUs", "locks": "environments", "packages": "packages", "parts": "parts", "cuda_compat": "cuda-compat",
+    "precompiled": "precompiled modules",
 }  # fmt: skip
 
 

@@ -35,6 +35,7 @@ _NOTHING: Mapping[str, Any] = {
     "parts": {},
     "packages": (),
     "cuda_compat": False,
+    "precompiled": False,
     "module_options": (),
 }
 
@@ -131,7 +132,14 @@ def _attempts(start: Request, refused: Verdict, compat: Compat, today: datetime.
 def _dropped(start: Request, refused: Verdict) -> Dict[str, Sequence[_Option]]:
     """What may be left out, as another driver or source may make it a fault: only what is there."""
     usable = tuple(name for name in start.packages if not _trapped(refused, name, "nvidia"))
-    without: Dict[str, Any] = {"branch": "", "locks": (), "parts": {}, "cuda_compat": False, "packages": usable}
+    without: Dict[str, Any] = {
+        "branch": "",
+        "locks": (),
+        "parts": {},
+        "cuda_compat": False,
+        "precompiled": False,
+        "packages": usable,
+    }
     return {
         key: [(0, getattr(start, key)), (_COST["locks"], value)]
         for key, value in without.items()
@@ -215,5 +223,6 @@ def _changes(asked: Request, refused: Verdict, verdict: Verdict) -> Dict[str, Tu
     pairs["parts"] = tuple(  # type: ignore[assignment]
         ", ".join(f"{name} {value}" for name, value in sorted(request.parts.items())) for request in (asked, new)
     )
-    pairs["cuda_compat"] = ("yes" if asked.cuda_compat else "", "yes" if new.cuda_compat else "")
+    for key in ("cuda_compat", "precompiled"):
+        pairs[key] = tuple("yes" if getattr(request, key) else "" for request in (asked, new))  # type: ignore[assignment]
     return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}

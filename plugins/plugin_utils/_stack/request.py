@@ -29,8 +29,9 @@ class Request:
     ``switches``: whether the node has NVSwitches, None if nobody knows. ``parts``: versions of what has to be the
     driver's (PARTS), yes for the driver's own. ``dcgm``, ``container_toolkit``: a version or newest. ``engines``:
     container engines and their versions. ``module_options``: names of parameters of the kernel module. ``packages``:
-    further packages by name. ``locks``: Python environments. ``repository``: another directory of NVIDIA's repository
-    than the distribution's own. ``allow_unknown``: what nobody knows anything about warns instead of refusing.
+    further packages by name. ``locks``: Python environments. ``precompiled``: whether the kernel modules are to be
+    those that Canonical built. ``repository``: another directory of NVIDIA's repository than the distribution's own.
+    ``allow_unknown``: what nobody knows anything about warns instead of refusing.
     """
 
     driver: str = ""
@@ -51,6 +52,7 @@ class Request:
     module_options: Tuple[str, ...] = ()
     packages: Tuple[str, ...] = ()
     locks: Tuple[str, ...] = ()
+    precompiled: bool = False
     allow_unknown: bool = False
 
 
@@ -89,7 +91,7 @@ def parse_request(data: Mapping[str, Any]) -> Request:
 def _typed(key: str, value: Any, problems: List[str]) -> Any:
     """The value in the type of the key; numbers are taken for text, as YAML reads an unquoted 595 as one."""
     default = getattr(Request(), key)
-    if key in ("allow_unknown", "cuda_compat", "switches"):
+    if key in ("allow_unknown", "cuda_compat", "precompiled", "switches"):
         if not isinstance(value, bool):
             problems.append(f"{key}: is {value!r}, not true or false")
         return value

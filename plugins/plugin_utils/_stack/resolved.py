@@ -12,6 +12,7 @@ from typing import Any, Dict, List
 
 from .case import Case
 from .model import Component, Part
+from .precompiled import module_packages
 from .request import PARTS
 from .rules_cuda import uses_compat
 from .rules_place import pin_package
@@ -55,7 +56,7 @@ def _driver(case: Case) -> Any:
         "cuda": branch.cuda if branch else None,
         "flavour": choice.flavour,
         "source": case.request.origin,
-        "packages": [f"{name}={version}-*" if version else name for name in names],
+        "packages": [f"{name}={version}-*" if version else name for name in names] + _modules(case),
         "pin": (pin_package(case) or None) if case.request.origin == "nvidia" else None,
     }
 
@@ -69,6 +70,14 @@ def _driver_packages(case: Case) -> List[str]:
             names = row.open if case.choice.flavour == "open" else row.proprietary
             return [name.format(branch=case.choice.branch) for name in names]
     return []
+
+
+def _modules(case: Case) -> List[str]:
+    """Precompiled modules. Their version is their kernel's and the driver's both, so none is named."""
+    if not case.request.precompiled:
+        return []
+    kernel = f"linux-image-{case.request.kernel or 'generic'}"
+    return module_packages(case.choice.branch, case.choice.flavour, [kernel])
 
 
 def _toolkit(case: Case, release: str) -> Dict[str, Any]:

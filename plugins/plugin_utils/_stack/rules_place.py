@@ -62,6 +62,23 @@ def archive(case: Case) -> Iterator[Finding]:
         )  # fmt: skip
 
 
+def precompiled(case: Case) -> Iterator[Finding]:
+    """Whether somebody builds modules for this distribution's kernels."""
+    if not case.request.precompiled or not case.has_driver:
+        return
+    row = case.distribution
+    if case.request.origin != "distribution":
+        yield case.say(
+            "precompiled-place", "precompiled modules, and the driver from NVIDIA's repository",
+            "take the driver from the distribution, or let DKMS build the modules",
+        )  # fmt: skip
+    elif row is not None and row.family != "ubuntu":
+        yield case.say(
+            "precompiled-place", f"precompiled modules on {row.id}, for whose kernels nobody builds any",
+            "let DKMS build the modules; with Secure Boot, nvidia_driver_secure_boot signs them",
+        )  # fmt: skip
+
+
 def pin_package(case: Case) -> str:
     """The package that pins the choice's driver; empty where there is none."""
     for row in case.compat.pin.values():
@@ -95,4 +112,4 @@ def age(case: Case) -> Iterator[Finding]:
         )
 
 
-RULES = (place, archive, pin, age)
+RULES = (place, archive, precompiled, pin, age)

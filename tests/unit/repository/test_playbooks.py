@@ -67,3 +67,31 @@ def test_sealing_is_behind_an_assertion():
     play = yaml.safe_load((REPO / "playbooks/seal.yml").read_text())[0]
     assert "gpuforge_live" in play["pre_tasks"][0]["ansible.builtin.assert"]["that"]
     assert play["pre_tasks"][0]["tags"] == ["always"]
+
+
+UPGRADE = yaml.safe_load((REPO / "playbooks/upgrade.yml").read_text())
+
+
+def test_an_upgrade_refuses_for_all_nodes_before_it_touches_one():
+    first, then = UPGRADE
+    assert (first["hosts"], first["any_errors_fatal"]) == ("all", True)
+    assert "serial" not in first
+    assert [task["ansible.builtin.import_role"].get("tasks_from") for task in first["tasks"]] == [None, "resolve"]
+    assert then["roles"] == [{"role": "gpuforge.node.nvidia_driver", "tags": ["nvidia_driver"]}]
+
+
+def test_an_upgrade_goes_on_with_no_other_node_where_one_failed():
+    assert UPGRADE[1]["max_fail_percentage"] == 0
+    assert UPGRADE[1]["serial"] == "{{ upgrade_serial | default(1) }}"
+    assert UPGRADE[1]["vars"] == {"nvidia_driver_reboot": "if_needed"}
+
+
+def test_a_nodes_work_comes_back_after_everything_else():
+    tasks = yaml.safe_load((REPO / "roles/nvidia_driver/tasks/main.yml").read_text())
+    assert tasks[-1]["ansible.builtin.include_tasks"]["file"] == "undrain.yml"
+    install = yaml.safe_load((REPO / "roles/nvidia_driver/tasks/install.yml").read_text())
+    files = [
+        task.get("ansible.builtin.include_tasks", {}).get("file") or task.get("ansible.builtin.import_tasks")
+        for task in install
+    ]
+    assert files.index("drain.yml") + 1 == files.index("packages.yml")

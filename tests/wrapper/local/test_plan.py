@@ -123,8 +123,14 @@ def test_every_refusal_comes_at_once(tmp_path: Path, collection: Collection, spe
 def test_the_stack_is_checked_against_the_driver_role(
     tmp_path: Path, repo_collection: Collection, spec: MakeSpec
 ) -> None:
-    found = dict(_refusals(repo_collection, tmp_path, spec(stack={"source": "nvidia", "driver": "595.91.07"})))
-    assert "must be one of: distribution, got: nvidia" in found["stack.source"]
+    both = spec(stack={"source": "nvidia", "driver": "615.71.09", "flavour": "proprietary"})
+    found = dict(_refusals(repo_collection, tmp_path, both))
+    assert any("proprietary" in text for text in found.values()), found
+
+
+def test_nvidias_repository_is_a_source(tmp_path: Path, repo_collection: Collection, spec: MakeSpec) -> None:
+    wanted = spec(stack={"source": "nvidia", "driver": "595.91.07"})
+    assert not make_plan(wanted, work_dir=tmp_path, collection=repo_collection).refusals
 
 
 def test_stack_and_variable_that_say_the_same_are_refused(

@@ -18,7 +18,7 @@ from gpuforge.guard import TOOLS as GUARD_TOOLS
 from gpuforge.layers import SEAL, layer_digest, switch
 from gpuforge.manifest import RECORD, ImageRecord, load_manifest
 from gpuforge.plan import Plan, PlanItem, image_digest, make_plan, plan_layers
-from gpuforge.providers.local import base_tree, boot
+from gpuforge.providers.local import base_tree, boot, signing
 from gpuforge.providers.local.build import Builder
 from gpuforge.providers.local.store import Damaged, Entry, Store
 from gpuforge.providers.local.tools import require_tools
@@ -188,8 +188,14 @@ def bake(
             hint="run it with sudo; plan, list, show and diff need no root",
         )  # fmt: skip
     boots = verify and spec.verify.boot
-    require_tools([*_BAKE_TOOLS, *(_BOOT_TOOLS if boots else ())], doing=doing)
+    key_tools = ("openssl",) if plan.lacks_key else ()
+    require_tools([*_BAKE_TOOLS, *key_tools, *(_BOOT_TOOLS if boots else ())], doing=doing)
     store.prepare()
+    if plan.lacks_key:
+        made = signing.make_key(store)
+        detail = f"made the key that modules are signed with; nodes with Secure Boot must trust {made.certificate}"
+        reporter.emit(make_event("message", "info", "keys", detail=detail))
+        plan = make_plan(spec, work_dir=store.root, refresh=refresh, collection=collection)
     for warning in plan.warnings:
         reporter.emit(make_event("message", "warning", "stack", detail=warning))
     for name in store.sweep():

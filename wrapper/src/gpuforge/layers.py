@@ -26,9 +26,6 @@ _PREFIX: Final = "gpuforge.node."
 _CONDITION: Final = re.compile(r"\benable_[a-z_]+\b")
 _PLUGIN: Final = re.compile(r"\bgpuforge\.node\.([a-z_]+)\b")
 _PACKAGE: Final = "ansible_collections.gpuforge.node.plugins."
-# What the on-node program is built from: its builder packs all cores, so a role that installs it depends on all of
-# them.
-_BUILDER: Final = "plugin_utils/_zipapp.py"
 SEAL: Final = "image_seal"
 
 
@@ -120,10 +117,7 @@ def plugin_closure(collection: Collection, texts: Iterable[str]) -> list[Path]:
         if (path := plugins / folder / f"{name}.py").is_file()
     ]
     for path in found:
-        new = set(_imports(path, plugins))
-        if path == plugins / _BUILDER:
-            new |= {item for item in _files(plugins / "module_utils") if item.suffix == ".py"}
-        found.extend(sorted(new - set(found)))
+        found.extend(sorted(set(_imports(path, plugins)) - set(found)))
     return sorted(found)
 
 

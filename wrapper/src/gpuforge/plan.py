@@ -15,7 +15,7 @@ from gpuforge.collection import Collection, find_collection
 from gpuforge.errors import Problem
 from gpuforge.files import canonical, sha256
 from gpuforge.layers import SEAL, Layer, layer_digest, role_closure, role_options, site_layers
-from gpuforge.providers.local import base_tree
+from gpuforge.providers.local import base_tree, signing
 from gpuforge.providers.local.store import Damaged, Entry, Store
 from gpuforge.spec import Spec
 from gpuforge.stack import StackAnswer, check_spec, exact
@@ -49,7 +49,7 @@ class PlanItem:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The whole intention. ``variables`` are the role variables that the layers get, ``stack`` what was said of the
-    NVIDIA stack."""
+    NVIDIA stack; ``lacks_key`` that the builder has no key yet to sign modules with."""
 
     spec: Spec
     base: PlanItem
@@ -59,6 +59,7 @@ class Plan:
     warnings: tuple[str, ...]
     variables: Mapping[str, Any]
     stack: StackAnswer = field(default_factory=StackAnswer)
+    lacks_key: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """JSON-ready form."""
@@ -144,6 +145,16 @@ def refusals(spec: Spec, collection: Collection) -> tuple[Problem, ...]:
     """Every reason not to start."""
     layers = site_layers(collection)
     problems = [*_check_layers(spec, layers), *_check_variables(spec, collection, enabled_layers(spec, layers))]
+    if signing.VARIABLE in spec.vars:
+        where = f"{signing.FOLDER} of the work directory"
+        problems.append(
+            Problem(
+                f"vars.{signing.VARIABLE}",
+                "a bake signs with the builder's key",
+                "a path in the image's tree would be a private key in the image",
+                f"to bring your own, put module-signing.key and {signing.CERTIFICATE} into {where}",
+            )
+        )
     if spec.provider != "local":
         problems.append(
             Problem(
@@ -184,14 +195,19 @@ def _item(store: Store, kind: Literal["base", "layer"], name: str, digest: str) 
 
 
 def plan_layers(
-    spec: Spec, collection: Collection, store: Store, base: str | None, variables: Mapping[str, Any]
+    spec: Spec,
+    collection: Collection,
+    store: Store,
+    base: str | None,
+    variables: Mapping[str, Any],
+    why: str = "its digest is known once the base is made",
 ) -> tuple[PlanItem, ...]:
-    """The layers of *spec* on the base with the digest *base*."""
+    """The layers of *spec* on the base with the digest *base*; *why* they have no digest where that is None."""
     items = []
     below = base
     for name in enabled_layers(spec, site_layers(collection)):
         if below is None:
-            items.append(PlanItem(name, "layer", None, "bake", "its digest is known once the base is made"))
+            items.append(PlanItem(name, "layer", None, "bake", why))
             continue
         below = layer_digest(collection, name, below, variables)
         items.append(_item(store, "layer", name, below))
@@ -235,5 +251,16 @@ def make_plan(spec: Spec, *, work_dir: Path, refresh: bool = False, collection: 
         base = PlanItem(name, "base", None, "bake", current.stale)
     else:
         base = _item(store, "base", name, current.digest)
-    layers = plan_layers(spec, collection, store, base.digest, variables)
-    return Plan(spec, base, layers, plan_image(spec, store, layers), (), stack.warnings, variables, stack)
+    lacks_key = False
+    if signing.wanted({name: role_options(collection, name) for name in wanted}, variables):
+        if (key := signing.find_key(work_dir)) is None:
+            lacks_key = True
+        else:
+            variables = {**variables, signing.VARIABLE: key.name}
+    if lacks_key and base.digest is not None:
+        why = "its digest is known once the builder's key is made"
+        layers = plan_layers(spec, collection, store, None, variables, why)
+    else:
+        layers = plan_layers(spec, collection, store, base.digest, variables)
+    image = plan_image(spec, store, layers)
+    return Plan(spec, base, layers, image, (), stack.warnings, variables, stack, lacks_key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,8 @@ def test_the_report(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert found["packages"] == {"nvidia-graphics-drivers": {"libcuda1": "535.309.01-0+deb12u1"}}
     assert found["installed_packages"] == ["libcuda1", f"linux-image-{KERNEL}"]
     assert found["signing_key"] is False
+    assert found["foreign_driver"] == {}
+    assert set(found["boot_space"]) == {"free", "needed"}
 
 
 def test_a_private_key_is_seen(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -66,3 +69,66 @@ def test_a_private_key_is_seen(root: Path, capsys: pytest.CaptureFixture[str]) -
 def test_an_empty_tree(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = run(capsys, root=str(tmp_path))
     assert (found["kernels"], found["newest_kernel"], found["builds"], found["pending"]) == ([], "", [], [])
+
+
+PROGRAM = """\
+#!/bin/sh
+[ "$2" = "$ROOT" ] || [ "${0##*/}" = lsinitramfs ] || { echo "wrong root $2"; exit 1; }
+cat "$ROOT/${0##*/}.out"
+"""
+MODINFO = """\
+filename:       /lib/modules/6.1.0-56-cloud-amd64/updates/dkms/nvidia.ko.xz
+version:        595.91.07
+parm:           NVreg_OpenRmEnableUnsupportedGpus:int
+parm:           NVreg_RestrictProfilingToAdminUsers:int
+"""
+SETTINGS = "/etc/modprobe.d/own.conf"
+
+
+@pytest.fixture
+def programs(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The machine's programs, which say what lies in ROOT/<program>.out."""
+    folder = root / "programs"
+    folder.mkdir()
+    for name in ("modinfo", "lsinitramfs"):
+        (folder / name).write_text(PROGRAM)
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    monkeypatch.setenv("ROOT", str(root))
+    (root / "etc/modprobe.d").mkdir(parents=True)
+    (root / f"boot/initrd.img-{KERNEL}").write_bytes(b"")
+    return root
+
+
+def test_what_the_module_says_about_itself(programs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (programs / "modinfo.out").write_text(MODINFO)
+    found = run(capsys, root=str(programs), module="nvidia")["module"]
+    assert found["version"] == "595.91.07"
+    assert found["parameters"] == ["NVreg_OpenRmEnableUnsupportedGpus", "NVreg_RestrictProfilingToAdminUsers"]
+    assert found["error"] == ""
+
+
+def test_no_module_has_no_version_and_says_why(programs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = run(capsys, root=str(programs), module="nvidia")["module"]
+    assert (found["version"], found["parameters"]) == ("", [])
+    assert "modinfo.out" in found["error"]
+
+
+def odd(programs: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    (image,) = run(capsys, root=str(programs), settings=SETTINGS)["initramfs"]
+    assert image["path"] == f"/boot/initrd.img-{KERNEL}"
+    return str(image["odd"])
+
+
+def test_an_initramfs_with_the_settings_and_one_without(programs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert odd(programs, capsys) == f"{SETTINGS} is not there"
+    settings, image = programs / SETTINGS[1:], programs / f"boot/initrd.img-{KERNEL}"
+    settings.write_text("")
+    os.utime(settings, (1000, 1000))
+    assert odd(programs, capsys).startswith("lsinitramfs cannot read it")
+    (programs / "lsinitramfs.out").write_text("etc/modprobe.d/others.conf\n")
+    assert odd(programs, capsys) == f"{SETTINGS} is not in it"
+    (programs / "lsinitramfs.out").write_text(f"etc/modprobe.d/others.conf\n{SETTINGS[1:]}\n")
+    assert odd(programs, capsys) == ""
+    os.utime(image, (999, 999))
+    assert odd(programs, capsys) == f"it was made before {SETTINGS}"

@@ -176,5 +176,5 @@ def test_the_script_writes_the_same_program(tmp_path: Path, repo: Path) -> None:
 
 def test_a_run_packs_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert pack_once(str(tmp_path)) == pack()
-    monkeypatch.setattr(_zipapp, "pack", lambda: pytest.fail("packed again"))
+    monkeypatch.setattr(_zipapp, "pack", lambda **_: pytest.fail("packed again"))
     assert pack_once(str(tmp_path)).startswith(SHEBANG)

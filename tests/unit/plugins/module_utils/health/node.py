@@ -149,6 +149,16 @@ class Node:
         self.link(f"/sys/bus/pci/devices/{address}", f"../../../devices/pci0000:3a/{address}")
 
 
+def build_for(node: Node, release: str, signature: bytes = b"") -> None:
+    """One more kernel that has the driver's module."""
+    node.kernel(release)
+    node.file(
+        f"/lib/modules/{release}/updates/dkms/nvidia-current.ko",
+        elf({"version": DRIVER, "vermagic": f"{release} SMP preempt mod_unload"}) + signature,
+    )
+    node.file(f"/lib/modules/{release}/modules.dep", "updates/dkms/nvidia-current.ko:\n")
+
+
 @dataclass(frozen=True)
 class Case:
     """A tree and what one check must say of it."""

@@ -10,6 +10,7 @@ from ansible_collections.gpuforge.node.tests.unit.plugins.module_utils.health im
     cases_driver,
     cases_gpu,
     cases_hygiene,
+    cases_kernel_guard,
     cases_multinode,
     cases_system,
     cases_tuning,
@@ -19,6 +20,7 @@ from ansible_collections.gpuforge.node.tests.unit.plugins.module_utils.health.no
 CASES: tuple[Case, ...] = (
     *cases_system.CASES,
     *cases_driver.CASES,
+    *cases_kernel_guard.CASES,
     *cases_tuning.CASES,
     *cases_multinode.CASES,
     *cases_gpu.CASES,

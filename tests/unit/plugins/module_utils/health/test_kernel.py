@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.gpuforge.node.plugins.module_utils._health.driver_live import loaded_version
-from ansible_collections.gpuforge.node.plugins.module_utils._health.kernel import module_path, newest_kernel
+from ansible_collections.gpuforge.node.plugins.module_utils._health.kernel import boot_kernel, module_path
 from ansible_collections.gpuforge.node.plugins.module_utils._modinfo import (
     ModinfoError,
     PackedModule,
@@ -59,7 +59,7 @@ def test_newest_kernel_by_number_not_by_letter(node: Node) -> None:
     for release in ("6.1.0-9-amd64", "6.1.0-56-amd64", "6.1.0-10-amd64"):
         node.kernel(release)
     node.folder("/lib/modules/6.9.0-headers-only")
-    assert newest_kernel(node.machine()) == "6.1.0-56-amd64"
+    assert boot_kernel(node.machine()) == "6.1.0-56-amd64"
 
 
 @pytest.mark.parametrize(

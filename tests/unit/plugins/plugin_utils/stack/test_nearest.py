@@ -29,6 +29,7 @@ REQUESTS = st.fixed_dictionaries({}, optional={
     "origin": st.sampled_from(["nvidia", "distribution"]),
     "cuda": st.lists(some("newest", "13.x", "12", "12.7", "13.5", of=[*CUDA, *FACTS.toolkits]), max_size=2),
     "cuda_compat": st.booleans(),
+    "precompiled": st.booleans(),
     "distribution": some("", "plan9", of=FACTS.distributions),
     "repository": some("", of=["debian12", "debian13", "ubuntu2404"]),
     "kernel": st.sampled_from(["", "5.10.0-30", "6.12.94", "7.2"]),

@@ -12,7 +12,7 @@ from typing import Any, Final
 from gpuforge.collection import Collection
 from gpuforge.errors import GpuforgeError, Refused
 from gpuforge.manifest import ImageRecord, source_date_epoch, timestamp
-from gpuforge.providers.local import base_tree
+from gpuforge.providers.local import base_tree, signing
 from gpuforge.providers.local.store import Entry, Store
 from gpuforge.provision import run_job
 from gpuforge.report import Reporter
@@ -77,6 +77,10 @@ class Builder:
                 "collections": str(self._collections(scratch)),
                 "verbosity": self.verbosity,
             }
+            if (key := signing.find_key(self.store.root)) and variables.get(signing.VARIABLE) == key.name:
+                job["signing"] = {
+                    "key": self._relative(key.key), "certificate": self._relative(key.certificate), "name": key.name,
+                }  # fmt: skip
             self._job("layer", job, scratch, f"baking the layer {name}")
             return self.store.admit(
                 "layer", digest, scratch / "diff", name=name, parent=stack[-1].digest,

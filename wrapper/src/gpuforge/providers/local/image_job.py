@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +19,7 @@ from gpuforge import __version__, packages, sbom
 from gpuforge.errors import VerificationFailed
 from gpuforge.events import Event, make_event
 from gpuforge.manifest import MANIFEST, ImageRecord, LayerRecord, build_manifest, to_text
-from gpuforge.providers.local import assemble, disk
+from gpuforge.providers.local import assemble, disk, signing
 
 SBOM: Final = "sbom.cdx.json"
 IN_IMAGE: Final = "etc/gpuforge"
@@ -108,6 +109,8 @@ def write_image(job: Mapping[str, Any], root: Path, emit: Callable[[Event], None
             place.mkdir(parents=True, exist_ok=True)
             (place / MANIFEST).write_text(text, encoding="utf-8")
             (place / SBOM).write_text(bill, encoding="utf-8")
+    if (root / signing.IN_TREE).is_file():
+        shutil.copyfile(root / signing.IN_TREE, folder / signing.CERTIFICATE)
     plan = disk.make_plan(record.digest, int(job["disk"]["size_gib"]))
     raw = folder / "disk.raw.tmp"
     with step("prepare"):

@@ -27,6 +27,7 @@ PACKAGES: Final[Mapping[str, str]] = {
     "mkfs.ext4": "e2fsprogs",
     "mkfs.vfat": "dosfstools",
     "mmd": "mtools",
+    "openssl": "openssl",
     "pigz": "pigz",
     "qemu-img": "qemu-utils",
     "qemu-system-x86_64": "qemu-system-x86",

@@ -17,7 +17,7 @@ from typing import Any, Final, TextIO
 
 from gpuforge.errors import GpuforgeError, TaskFailed
 from gpuforge.events import Event, make_event
-from gpuforge.providers.local import base_tree, chroot
+from gpuforge.providers.local import base_tree, chroot, signing
 from gpuforge.providers.local.ansible_run import apply_playbook
 from gpuforge.spec import Base
 
@@ -72,6 +72,7 @@ def make_layer(job: Job, emit: Emit) -> dict[str, Any]:
     root = open_tree(job, scaffold)
     archives = Path(job["archives"])
     chroot.mount_system(root, archives)
+    signing.lend(job, root)
     os.environ.update(chroot.tree_environment(dict(os.environ)))
     try:
         apply_playbook(

@@ -1,0 +1,1 @@
+"""The apt repository that tests install from; see README.md."""
