@@ -64,9 +64,9 @@ PYTEST = (sys.executable, "-m", "pytest", "--quiet", "--durations=5", "--duratio
 #: conftest.py), so that each runs in exactly one tier wherever it stands.
 PLAIN = "not (integration or container or image or slow)"
 BAKE_TOOLS = ("mmdebstrap", "qemu-system-x86_64", "qemu-img", "sfdisk", "mtools")
-#: One scenario a role. `default`, all of site.yml at once, takes as long as these together: it is run by name
-#: (tests/containers/run_molecule.py default).
-ROLE_SCENARIOS = (
+#: One scenario a role, after the one that puts them all together: it takes longest, so it does not end alone.
+SCENARIOS = (
+    "default",
     "container_toolkit",
     "cuda",
     "dcgm",
@@ -98,8 +98,8 @@ TIERS = (
     ),
     Tier(
         "molecule",
-        "each role in booted containers",
-        (sys.executable, "tests/containers/run_molecule.py", *ROLE_SCENARIOS),
+        "each role in booted containers, and all of them together",
+        (sys.executable, "tests/containers/run_molecule.py", *SCENARIOS),
         2700,
         ("podman", "mmdebstrap"),
         root=True,
