@@ -104,9 +104,9 @@ def test_a_failed_task_fails_the_layer_with_its_output(workshop: MakeWorkshop) -
 
 
 def test_a_role_that_is_edited_while_it_is_applied_is_not_kept(workshop: MakeWorkshop) -> None:
-    shop = workshop({"slow": command("sleep 3")})
+    shop = workshop({"slow": command("sleep 3.14159")})
     process = shop.start("bake", str(shop.spec), "--no-verify")
-    _until(lambda: _sleeping("sleep 3"), process)
+    _until(lambda: _sleeping("sleep 3.14159"), process)
     (shop.collection / "roles/slow/tasks/install.yml").write_text(command("sleep 1"))
     _, err = process.communicate(timeout=WAIT_SECONDS)
     assert process.returncode == 3, err
@@ -127,9 +127,9 @@ def test_keep_on_failure_keeps_and_says_where(workshop: MakeWorkshop) -> None:
 
 
 def test_two_bakes_of_one_spec_make_everything_once(workshop: MakeWorkshop) -> None:
-    shop = workshop({"slow": command("sleep 4")})
+    shop = workshop({"slow": command("sleep 4.14159")})
     first = shop.start("bake", str(shop.spec), "--no-verify")
-    _until(lambda: _sleeping("sleep 4"), first)
+    _until(lambda: _sleeping("sleep 4.14159"), first)
     second = shop.start("bake", str(shop.spec), "--no-verify")
     outputs = [process.communicate(timeout=WAIT_SECONDS) for process in (first, second)]
     assert [first.returncode, second.returncode] == [0, 0], outputs

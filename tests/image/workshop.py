@@ -33,9 +33,13 @@ class Workshop:
         }
 
     def start(self, *arguments: str, prefix: tuple[str, ...] = ()) -> subprocess.Popen[str]:
-        """Start ``gpuforge ARGUMENTS`` in a process group of its own."""
+        """Start ``gpuforge ARGUMENTS`` in a process group of its own.
+
+        Ctrl-C is heard there also where the tests run in the background of a shell, which then ignores it for them.
+        """
         return subprocess.Popen(
-            [*prefix, *GPUFORGE, *arguments], env=self.environment(), text=True, start_new_session=True,
+            ["env", "--default-signal=INT", *prefix, *GPUFORGE, *arguments],
+            env=self.environment(), text=True, start_new_session=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
 
