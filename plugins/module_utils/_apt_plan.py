@@ -66,4 +66,5 @@ def simulate(apt: Apt, words: Sequence[str], have: Mapping[str, Package]) -> Lis
         held = sorted(name for name, package in have.items() if package.held)
         if not held:
             raise
-        raise AptError("%s\nOn hold, which may be why: %s" % (exc, ", ".join(held))) from None
+        words = "apt finds no way. It may be that somebody has put %s on hold: if it shall move, apt-mark unhold %s. %s"
+        raise AptError(words % (", ".join(held), " ".join(held), exc)) from None

@@ -1,4 +1,4 @@
-"""The real driver, signed; and a second kernel of the archive for which it does not compile: the first one boots."""
+"""The real driver, signed; and a second kernel of the archive for which it is not built: the first one boots."""
 
 from __future__ import annotations
 
@@ -133,8 +133,10 @@ def test_a_kernel_whose_build_fails_waits(told: dict[str, Any]) -> None:
     assert (decision["default"], decision["good"]) == (good, True)
     ((release, why),) = decision["refused"]
     assert release == newest
-    assert "failed" in why, why
+    # Debian's package of the driver refuses a real-time kernel before it compiles, and DKMS calls that a failed build.
+    assert "no NVIDIA module was built" in why
     assert f"held back {newest}" in told["installed"]["said"]
+    assert told["installed"]["code"] != 0
 
 
 def test_the_check_says_so_and_the_driver_is_in_order(told: dict[str, Any]) -> None:

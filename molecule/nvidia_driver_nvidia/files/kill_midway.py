@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 import signal
@@ -44,7 +45,8 @@ while apt.poll() is None:
     if any(runs_the_script(process) for process in found):
         time.sleep(0.5)  # in the midst of it
         for process in [apt.pid, *children(apt.pid)]:
-            os.kill(process, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it ended with its parent
+                os.kill(process, signal.SIGKILL)
         apt.wait()
         sys.exit(0)
     time.sleep(0.02)

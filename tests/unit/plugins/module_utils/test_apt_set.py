@@ -304,5 +304,5 @@ def test_where_apt_finds_no_way_the_holds_are_named(host, monkeypatch):
     host.write_file(
         "/var/lib/dpkg/status", status.replace("Package: mine\nStatus: install", "Package: mine\nStatus: hold")
     )
-    with pytest.raises(AptError, match="On hold, which may be why: mine"):
+    with pytest.raises(AptError, match="somebody has put mine on hold: if it shall move, apt-mark unhold mine"):
         apt_set.ensure(host, request(wishes=(Wish("tool", "2.0"),), update=False))
