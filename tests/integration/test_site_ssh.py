@@ -77,21 +77,21 @@ class Site:
     inventory: Path
     environment: dict[str, str]
 
-    def play(self, *options: str, json_output: bool = False) -> subprocess.CompletedProcess[str]:
-        """Run site.yml, and fail with its output when it fails."""
+    def play(self, *options: str, json_output: bool = False, playbook: Path = SITE) -> subprocess.CompletedProcess[str]:
+        """Run site.yml or another playbook, and fail with its output when it fails."""
         environment = dict(self.environment)
         if json_output:
             environment["ANSIBLE_STDOUT_CALLBACK"] = "ansible.posix.json"
-        argv = ["ansible-playbook", "--inventory", str(self.inventory), *options, str(SITE)]
+        argv = ["ansible-playbook", "--inventory", str(self.inventory), *options, str(playbook)]
         done = subprocess.run(
             argv, cwd=REPO, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, f"{' '.join(argv)}\n{done.stdout}\n{done.stderr}"
         return done
 
-    def report(self, *options: str) -> dict[str, Any]:
-        """Run site.yml and return what the JSON callback says."""
-        out = self.play(*options, json_output=True).stdout
+    def report(self, *options: str, playbook: Path = SITE) -> dict[str, Any]:
+        """Run site.yml or another playbook and return what the JSON callback says."""
+        out = self.play(*options, json_output=True, playbook=playbook).stdout
         return json.loads(out[out.index("{") :])
 
 
@@ -263,3 +263,11 @@ def test_a_tag_runs_its_role_and_what_must_come_first(site: Site, applied: dict[
     report = site.report("--tags", "perf_tuning", "--limit", "gpu-02")
     assert ran(report) == {"gpuforge.node.common", "gpuforge.node.perf_tuning"}
     assert list(report["stats"]) == ["gpu-02"]
+
+
+def test_the_verification_runs_by_itself(site: Site, applied: dict[str, Any]) -> None:
+    assert applied
+    report = site.report(playbook=SITE.with_name("verify.yml"))
+    layers = ("nvidia_driver", "framework", "perf_tuning", "node_health")
+    assert ran(report) >= {f"gpuforge.node.{layer}" for layer in layers}
+    assert totals(report, "changed") == dict.fromkeys(NODES, 0)
