@@ -45,9 +45,11 @@ class ActionModule(ActionBase):
             if not missing:
                 break
             result.update(self._install(missing, options, task_vars or {}))
-            result["installed"] = [*result.get("installed", []), *missing]
-            if result.get("failed") or self._task.check_mode:
+            result["installed"] += missing
+            if result.get("failed"):
                 return result
+            if self._task.check_mode:
+                break
             # apt may have read its sources anew: what it did not know before, it may know now.
             known = self._known([*required, *optional])
         result["unknown"] = _apt_policy.unknown(known, optional)

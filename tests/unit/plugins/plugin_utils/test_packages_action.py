@@ -90,6 +90,12 @@ def test_one_of_the_optional_ones_may_be_required(monkeypatch: pytest.MonkeyPatc
     run(monkeypatch, Apt({"cc": UNKNOWN, "dd": THERE}), optional=["cc", "dd"], require_optional=True)
 
 
+def test_check_mode_says_that_none_of_them_is_known_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    apt = Apt({"aa": TO_BE_HAD})
+    with pytest.raises(AnsibleActionFail, match="apt knows none of cc"):
+        run(monkeypatch, apt, check_mode=True, name=["aa"], optional=["cc"], require_optional=True)
+
+
 def test_versions_and_patterns_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(AnsibleActionFail, match="without version, pattern or path: aa=1, bb\\*"):
         run(monkeypatch, Apt({}), name=["aa=1", "ok"], optional=["bb*"])
