@@ -100,7 +100,7 @@ TIERS = (
         "molecule",
         "each role in booted containers, and all of them together",
         (sys.executable, "tests/containers/run_molecule.py", *SCENARIOS),
-        2700,
+        4500,
         ("podman", "mmdebstrap"),
         root=True,
     ),

@@ -1,6 +1,6 @@
 """Run molecule scenarios, several at once, with whatever podman needs on this machine.
 
-    python3 tests/containers/run_molecule.py [-j N] [-k] [SCENARIO …] [-- molecule's own options]
+    python3 tests/containers/run_molecule.py [-j N] [SCENARIO …] [-- molecule's own options]
 
 Without names: every scenario below molecule/. Each scenario's output goes to
 `.gpuforge/molecule/<scenario>.log` and, when it failed, to the terminal too. `--command converge` (or

@@ -124,7 +124,7 @@ def test_a_kernel_with_its_driver_is_the_default(told: dict[str, Any]) -> None:
     assert first["checks"]["driver.kernel_guard"]["status"] == "pass"
 
 
-def test_a_kernel_whose_build_fails_waits(told: dict[str, Any]) -> None:
+def test_a_kernel_that_the_driver_refuses_waits(told: dict[str, Any]) -> None:
     (newest,) = told["rt"]
     good, seen = _boots(told["first"]), told["with"]
     assert held(seen["drop_in"]) == good, told["installed"]["said"]
@@ -137,6 +137,17 @@ def test_a_kernel_whose_build_fails_waits(told: dict[str, Any]) -> None:
     assert "no NVIDIA module was built" in why
     assert f"held back {newest}" in told["installed"]["said"]
     assert told["installed"]["code"] != 0
+
+
+def test_a_kernel_for_which_the_compiler_fails_waits_too(told: dict[str, Any]) -> None:
+    (newest,) = told["rt"]
+    assert told["configured"]["code"] != 0, told["configured"]["said"]
+    assert _boots(told["tried"]) == _boots(told["first"])
+    decision = json.loads(told["tried"]["guard"]["said"])
+    ((release, why),) = decision["refused"]
+    assert release == newest
+    assert "the build of nvidia-current 535." in why
+    assert "#error this kernel is not known to the driver" in why
 
 
 def test_the_check_says_so_and_the_driver_is_in_order(told: dict[str, Any]) -> None:
