@@ -15,8 +15,8 @@ from typing import Dict, List, Mapping, Sequence, Tuple
 from urllib.parse import urlsplit
 
 from ._apt_sources import Source, parse_deb822, parse_list
+from ._machine import Host
 from ._openpgp import BadKey, expiries, fingerprints
-from ._tuning_host import Host
 
 SOURCES = "/etc/apt/sources.list.d"
 _NAME = re.compile(r"^[a-z][a-z0-9-]*$")

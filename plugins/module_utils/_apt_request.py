@@ -15,7 +15,7 @@ from typing import Callable, List, Mapping, NamedTuple, Optional, Tuple
 
 from ._apt_repo import Repository
 from ._dpkg import upstream
-from ._tuning_host import Host
+from ._machine import Host
 
 RECORDS = "/etc/gpuforge/packages"
 _NAME = re.compile(r"^[a-z][a-z0-9-]*$")

@@ -15,8 +15,8 @@ from ._apt_repo import Repository, RepositoryError, check_key, owners_of, refuse
 from ._apt_request import RECORDS, Record, Request, SetError, Wish, check, load_record, pins
 from ._apt_tools import LISTS, Apt, AptError, Step, release_text, stage
 from ._dpkg import Package, interrupted, read_packages
+from ._machine import Host
 from ._openpgp import BadKey, armor, dearmor, expiries
-from ._tuning_host import Host
 
 INDEX_AGE_S = 86400
 _UNFINISHED = ("half-installed", "unpacked", "half-configured")

@@ -15,7 +15,7 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from ._apt_faults import lock_of, meaning
 from ._apt_repo import Repository
-from ._tuning_host import Host
+from ._machine import Host
 
 LISTS = "/var/lib/apt/lists"
 PREFERENCES = "/etc/apt/preferences.d"

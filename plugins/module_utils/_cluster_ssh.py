@@ -27,9 +27,9 @@ from ._cluster_peers import (
     put_block,
     take_block,
 )
+from ._machine import Host
 from ._pci import read_pci
 from ._sysfs import Tree
-from ._tuning_host import Host
 
 RECORD = "/etc/gpuforge/cluster-ssh.json"
 _VERSION = 1

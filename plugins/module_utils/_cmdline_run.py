@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from ._cmdline import DROP_IN, CmdlineError, bare_metal_only, check, pending, render
+from ._machine import Host
 from ._tuning_facts import read_machine
-from ._tuning_host import Host
 from ._tuning_model import TuningError
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ._dpkg import read_packages
-from ._tuning_host import Host
+from ._machine import Host
 
 RUNTIME = "/usr/bin/nvidia-container-runtime"
 DOCKER = "/etc/docker/daemon.json"

@@ -13,7 +13,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from . import _container_engines as engines
 from ._container_engines import Edit, Engine, EngineError
-from ._tuning_host import Host
+from ._machine import Host
 
 RECORD = "/etc/gpuforge/container-engines.json"
 

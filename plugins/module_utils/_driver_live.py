@@ -11,9 +11,9 @@ from __future__ import annotations
 import re
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
+from ._machine import Host
 from ._pci import read_pci
 from ._sysfs import Tree
-from ._tuning_host import Host
 
 #: NVIDIA's modules, those first that need others. All of them go before the main one can, and come back after it.
 MODULES = ("nvidia_fs", "gdrdrv", "nvidia_peermem", "nvidia_drm", "nvidia_uvm", "nvidia_modeset", "nvidia")

@@ -20,7 +20,7 @@ from ._driver_live import (
     order,
     read_state,
 )
-from ._tuning_host import Host
+from ._machine import Host
 
 _ASK_S, _LOAD_S, _UNIT_S = 30.0, 300.0, 180.0  # eight GPUs take a minute to come up
 

@@ -16,7 +16,7 @@ import stat
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional
 
-from ._tuning_host import Host
+from ._machine import Host
 
 RECORDS = "/etc/gpuforge/files"
 _VERSION = 1

@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     from ._kernel_guard import GuardError, report
     from ._kernel_guard_run import guard
     from ._kernel_guard_tree import read_settings
-    from ._tuning_host import Host
+    from ._machine import Host
 
     try:
         if not os.path.isdir(args.root):

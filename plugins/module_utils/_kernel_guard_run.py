@@ -10,7 +10,7 @@ from ._grub_default import CONFIG, DROP_IN, GRUB, drop_in
 from ._kernel_guard import Decision, GuardError
 from ._kernel_guard_tree import boot_kernel, read_decision
 from ._kernel_modules import Run
-from ._tuning_host import Host
+from ._machine import Host
 
 _UPDATE_GRUB_S = 300.0
 

@@ -96,8 +96,8 @@ def facts(args: argparse.Namespace) -> int:
 
 def tune(args: argparse.Namespace) -> int:
     """Set the kernel values that were put off until boot, or say what would be set; 1 when that is refused."""
+    from ._machine import Host
     from ._tuning_boot import tune as work_out
-    from ._tuning_host import Host
     from ._tuning_model import TuningError
 
     try:

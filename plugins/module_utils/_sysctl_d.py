@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Dict, List, Optional, Tuple
 
-from ._tuning_host import Host
+from ._machine import Host
 from ._tuning_keys import normalise
 from ._tuning_values import canonical
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Callable, Dict, List, Mapping, Optional, Tuple
 
+from ._machine import Host
 from ._tuning_files import read_owned
-from ._tuning_host import Host
 from ._tuning_keys import module_of, proc_path
 from ._tuning_keys_kernel import COUNTERPARTS
 from ._tuning_model import Knob, OwnedFile, TuningError

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Dict, List, Optional
 
+from ._machine import Host
 from ._tuning_apply import Outcome, write_values
 from ._tuning_facts import read_machine
-from ._tuning_host import Host
 from ._tuning_model import TuningError
 from ._tuning_plan import Plan, plan_writes, refuse_required, section_of
 from ._tuning_record import in_force

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import List, Optional, Tuple
 
-from ._tuning_host import Host
+from ._machine import Host
 from ._tuning_model import Machine, Node, TuningError
 
 #: DMI vendor or product texts of hypervisors. A bare-metal instance of a cloud has the cloud's vendor too, but its

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Dict, List, Mapping, Optional
 
-from ._tuning_host import Host
+from ._machine import Host
 from ._tuning_limits import limits_lines
 from ._tuning_model import OwnedFile, Request, Resolved, Setting
 

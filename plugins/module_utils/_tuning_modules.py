@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import List
 
-from ._tuning_host import Host
+from ._machine import Host
 
 
 def _plain(name: str) -> str:

@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Collection, Dict, List, Optional, Set, Tuple
 
+from ._machine import Host
 from ._sysctl_d import winners
 from ._tuning_check import check
 from ._tuning_facts import read_machine
 from ._tuning_files import SYSCTL, file_digest, read_owned, render
-from ._tuning_host import Host
 from ._tuning_keys import lookup, module_of, proc_path
 from ._tuning_keys_kernel import COUNTERPARTS
 from ._tuning_model import Knob, Machine, OwnedFile, Problem, Request, Resolved, TuningError

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, Dict, List, Optional
 
 from ._cmdline import DROP_IN
+from ._machine import Host
 from ._tuning_apply import Outcome
 from ._tuning_files import SYSTEM, USER
-from ._tuning_host import Host
 from ._tuning_model import OwnedFile
 from ._tuning_plan import Plan
 from ._tuning_record import in_force, state_text

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import List, Mapping, Optional, Union
 
+from ._machine import Host
 from ._tuning_check import THP
-from ._tuning_host import Host
 from ._tuning_keys import proc_path
 from ._tuning_model import Knob, Machine, Request, Resolved
 from ._tuning_rules import GIB, Left, hugepages, work_out

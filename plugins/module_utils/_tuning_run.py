@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional
 
+from ._machine import Host
 from ._tuning_apply import apply_plan
-from ._tuning_host import Host
 from ._tuning_merge import merge
 from ._tuning_model import Problem, Request
 from ._tuning_plan import make_plan, refuse_required

@@ -10,7 +10,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any, Dict, List, Mapping, Optional
 
-from ._tuning_host import Host
+from ._machine import Host
 from ._tuning_model import Knob, Limit, Request, Setting, TuningError
 
 STATE = "/etc/gpuforge/kernel-tuning.json"

@@ -186,7 +186,7 @@ from ansible_collections.gpuforge.node.plugins.module_utils._apt_repo import Rep
 from ansible_collections.gpuforge.node.plugins.module_utils._apt_request import Family, Request, SetError, Wish
 from ansible_collections.gpuforge.node.plugins.module_utils._apt_set import ensure, remove
 from ansible_collections.gpuforge.node.plugins.module_utils._apt_tools import AptError
-from ansible_collections.gpuforge.node.plugins.module_utils._tuning_host import Host
+from ansible_collections.gpuforge.node.plugins.module_utils._machine import Host
 
 PACKAGE = {"name": {"type": "str", "required": True}, "version": {"type": "str", "default": ""}}
 REPOSITORY = {

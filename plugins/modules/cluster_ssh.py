@@ -117,7 +117,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.gpuforge.node.plugins.module_utils._cluster_peers import PeerError
 from ansible_collections.gpuforge.node.plugins.module_utils._cluster_ssh import absent, present
 from ansible_collections.gpuforge.node.plugins.module_utils._cluster_user import UserError
-from ansible_collections.gpuforge.node.plugins.module_utils._tuning_host import Host
+from ansible_collections.gpuforge.node.plugins.module_utils._machine import Host
 
 
 def main():

@@ -72,7 +72,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.gpuforge.node.plugins.module_utils._container_engines import EngineError
 from ansible_collections.gpuforge.node.plugins.module_utils._container_setup import ensure, remove
-from ansible_collections.gpuforge.node.plugins.module_utils._tuning_host import Host
+from ansible_collections.gpuforge.node.plugins.module_utils._machine import Host
 
 ARGUMENTS = {
     "engines": {"type": "list", "elements": "str", "choices": ["docker", "containerd", "podman", "crio"]},

@@ -107,7 +107,7 @@ holders:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.gpuforge.node.plugins.module_utils._driver_switch import SwitchError, ensure_running
-from ansible_collections.gpuforge.node.plugins.module_utils._tuning_host import Host
+from ansible_collections.gpuforge.node.plugins.module_utils._machine import Host
 
 
 def main():

@@ -113,7 +113,7 @@ drifted:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.gpuforge.node.plugins.module_utils._file_set import FileSetError, Wanted, ensure
-from ansible_collections.gpuforge.node.plugins.module_utils._tuning_host import Host
+from ansible_collections.gpuforge.node.plugins.module_utils._machine import Host
 
 FILE = {
     "path": {"type": "path", "required": True},

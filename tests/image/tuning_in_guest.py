@@ -11,8 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from cores._machine import Host
 from cores._tuning_boot import compare
-from cores._tuning_host import Host
 from cores._tuning_model import TuningError
 from cores._tuning_run import run
 

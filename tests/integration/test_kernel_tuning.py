@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.gpuforge.node.plugins.module_utils._cmdline import quoted
+from ansible_collections.gpuforge.node.plugins.module_utils._machine import Host
 from ansible_collections.gpuforge.node.plugins.module_utils._sysctl_d import ordered_files
-from ansible_collections.gpuforge.node.plugins.module_utils._tuning_host import Host
 
 DRIVER = Path(__file__).resolve().with_name("tuning_namespace.py")
 FIN, TTL, RANGE = "net.ipv4.tcp_fin_timeout", "net.ipv4.ip_default_ttl", "net.ipv4.ip_local_port_range"

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ansible_collections.gpuforge.node.plugins.module_utils._tuning_host import Host
+from ansible_collections.gpuforge.node.plugins.module_utils._machine import Host
 from ansible_collections.gpuforge.node.plugins.module_utils._tuning_model import TuningError
 from ansible_collections.gpuforge.node.plugins.module_utils._tuning_run import run
 

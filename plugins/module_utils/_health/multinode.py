@@ -13,10 +13,10 @@ from typing import Callable, List
 
 from .._fabric_boot import read_at_boot
 from .._file_set import FileSetError, Record, load_record
+from .._machine import Host
 from .._metadata import read_metadata
 from .._nccl_block import parse
 from .._nccl_conf import render_nccl_conf
-from .._tuning_host import Host
 from .machine import Machine, ProgramError
 from .model import WARNING, Check, Outcome, failed, passed, skipped, unknown
 

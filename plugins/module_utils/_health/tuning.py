@@ -12,8 +12,8 @@ import hashlib
 import os
 from typing import Callable, List, Optional, Tuple
 
+from .._machine import Host
 from .._tuning_boot import Finding, compare
-from .._tuning_host import Host
 from .._tuning_keys import proc_path
 from .._tuning_model import TuningError
 from .._tuning_state import STATE, State, load_state

@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.gpuforge.node.plugins.module_utils import _apt_tools as apt_tools
 from ansible_collections.gpuforge.node.plugins.module_utils._apt_faults import Lock, lock_of, meaning
 from ansible_collections.gpuforge.node.plugins.module_utils._apt_tools import Apt, AptError
-from ansible_collections.gpuforge.node.plugins.module_utils._tuning_host import Host
+from ansible_collections.gpuforge.node.plugins.module_utils._machine import Host
 
 SUITE = "compute/cuda/repos/debian13/x86_64"
 KEY = "8793F200.pub"

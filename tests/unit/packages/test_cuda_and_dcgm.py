@@ -10,7 +10,7 @@ import yaml
 from ansible_collections.gpuforge.node.plugins.module_utils._apt_request import Record, Request, SetError, Wish
 from ansible_collections.gpuforge.node.plugins.module_utils._apt_set import refuse, resolve
 from ansible_collections.gpuforge.node.plugins.module_utils._apt_tools import Apt
-from ansible_collections.gpuforge.node.plugins.module_utils._tuning_host import Host
+from ansible_collections.gpuforge.node.plugins.module_utils._machine import Host
 
 ROLES = Path(__file__).parents[3] / "roles"
 NEVER = tuple(yaml.safe_load((ROLES / "common/vars/main.yml").read_text())["__common_nvidia_driver_packages"])

@@ -25,7 +25,7 @@ from ansible_collections.gpuforge.node.plugins.module_utils._apt_request import 
     pins,
 )
 from ansible_collections.gpuforge.node.plugins.module_utils._apt_tools import AptError, Step
-from ansible_collections.gpuforge.node.plugins.module_utils._tuning_host import Host
+from ansible_collections.gpuforge.node.plugins.module_utils._machine import Host
 
 from .test_openpgp import FINGERPRINT, KEY
 

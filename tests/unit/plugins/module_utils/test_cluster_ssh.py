@@ -24,7 +24,7 @@ from ansible_collections.gpuforge.node.plugins.module_utils._cluster_peers impor
     put_block,
     take_block,
 )
-from ansible_collections.gpuforge.node.plugins.module_utils._tuning_host import Host
+from ansible_collections.gpuforge.node.plugins.module_utils._machine import Host
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA"
 RAW = {"name": "gpu-01", "address": "192.0.2.11", "slots": 8, "public_key": KEY, "host_keys": [KEY + "Zz=="]}

@@ -15,7 +15,7 @@ from ansible_collections.gpuforge.node.plugins.module_utils._container_engines i
     EngineError,
 )
 from ansible_collections.gpuforge.node.plugins.module_utils._container_setup import RECORD, ensure, remove
-from ansible_collections.gpuforge.node.plugins.module_utils._tuning_host import Host
+from ansible_collections.gpuforge.node.plugins.module_utils._machine import Host
 
 MINE = '{"log-driver": "journald", "runtimes": {"runsc": {"path": "/usr/bin/runsc"}}}'
 CONFIG = (

@@ -9,7 +9,7 @@ import pytest
 
 from ansible_collections.gpuforge.node.plugins.module_utils._driver_live import decide, installed_version, read_state
 from ansible_collections.gpuforge.node.plugins.module_utils._driver_switch import SwitchError, ensure_running
-from ansible_collections.gpuforge.node.plugins.module_utils._tuning_host import Host
+from ansible_collections.gpuforge.node.plugins.module_utils._machine import Host
 
 from .trees import add_pci, write_tree
 

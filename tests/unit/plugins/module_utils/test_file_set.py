@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.gpuforge.node.plugins.module_utils._file_set import FileSetError, Wanted, ensure, record_path
-from ansible_collections.gpuforge.node.plugins.module_utils._tuning_host import Host
+from ansible_collections.gpuforge.node.plugins.module_utils._machine import Host
 
 UNIT = Wanted("/etc/systemd/system/a.service", "[Unit]\n")
 LINK = Wanted("/etc/systemd/system/b.wants/a.service", target="/etc/systemd/system/a.service")

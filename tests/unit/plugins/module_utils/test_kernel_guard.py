@@ -27,8 +27,8 @@ from ansible_collections.gpuforge.node.plugins.module_utils._kernel_guard_tree i
     read_settings,
     signatures_enforced,
 )
+from ansible_collections.gpuforge.node.plugins.module_utils._machine import Host
 from ansible_collections.gpuforge.node.plugins.module_utils._module_signature import Signature
-from ansible_collections.gpuforge.node.plugins.module_utils._tuning_host import Host
 from ansible_collections.gpuforge.node.tests.unit.plugins.module_utils.health.node import DRIVER, Node, build_for, elf
 from ansible_collections.gpuforge.node.tests.unit.plugins.module_utils.signed import APPENDED, CERTIFICATE, SIGNER
 

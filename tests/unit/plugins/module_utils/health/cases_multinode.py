@@ -8,9 +8,9 @@ from pathlib import Path
 from ansible_collections.gpuforge.node.plugins.module_utils._fabric_boot import read_at_boot
 from ansible_collections.gpuforge.node.plugins.module_utils._file_set import Wanted, ensure
 from ansible_collections.gpuforge.node.plugins.module_utils._health.machine import Ran
+from ansible_collections.gpuforge.node.plugins.module_utils._machine import Host
 from ansible_collections.gpuforge.node.plugins.module_utils._nccl_block import put
 from ansible_collections.gpuforge.node.plugins.module_utils._nccl_conf import render_nccl_conf
-from ansible_collections.gpuforge.node.plugins.module_utils._tuning_host import Host
 from ansible_collections.gpuforge.node.tests.unit.plugins.module_utils.health.node import Case, Node
 
 MANAGER = "/etc/systemd/system.conf.d/91-gpuforge-multinode.conf"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.gpuforge.node.plugins.module_utils._tuning_host import Host
+from ansible_collections.gpuforge.node.plugins.module_utils._machine import Host
 from ansible_collections.gpuforge.node.plugins.module_utils._tuning_keys_kernel import COUNTERPARTS
 from ansible_collections.gpuforge.node.plugins.module_utils._tuning_run import run
 

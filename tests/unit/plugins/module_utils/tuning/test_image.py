@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from ansible_collections.gpuforge.node.plugins.module_utils._machine import Host
 from ansible_collections.gpuforge.node.plugins.module_utils._tuning_boot import compare, tune
-from ansible_collections.gpuforge.node.plugins.module_utils._tuning_host import Host
 from ansible_collections.gpuforge.node.plugins.module_utils._tuning_model import TuningError
 
 STATE = "/etc/gpuforge/kernel-tuning.json"

@@ -6,7 +6,7 @@ import errno
 
 import pytest
 
-from ansible_collections.gpuforge.node.plugins.module_utils._tuning_host import Host
+from ansible_collections.gpuforge.node.plugins.module_utils._machine import Host
 
 
 @pytest.fixture
