@@ -271,3 +271,12 @@ def test_the_verification_runs_by_itself(site: Site, applied: dict[str, Any]) ->
     layers = ("nvidia_driver", "framework", "perf_tuning", "node_health")
     assert ran(report) >= {f"gpuforge.node.{layer}" for layer in layers}
     assert totals(report, "changed") == dict.fromkeys(NODES, 0)
+
+
+def test_one_phase_of_a_layer_starts_nothing_that_a_later_phase_writes(site: Site, applied: dict[str, Any]) -> None:
+    assert applied
+    node = site.nodes[1]
+    node.run("rm", "/usr/local/bin/gpuforge-node")  # what the phase brings anew, and what its handlers then hear of
+    report = site.report("--tags", "multinode_install", "--extra-vars", "enable_multinode=true", "--limit", node.name)
+    assert totals(report, "changed")[node.name] >= 2
+    assert "gpuforge-fabric.service" not in node.run("ls", "/etc/systemd/system")
