@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the gpuforge authors
 # MIT License
-"""Asks apt's own reader first, and leaves all work to ansible.builtin.apt."""
+"""Asks apt's own reader first, and leaves all work to apt_set, which remembers what it brought."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ class ActionModule(ActionBase):
     _supports_diff = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Nothing more than one question where all is there; else the result of ansible.builtin.apt."""
+        """Nothing more than one question where all is there; else the result of apt_set."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         _spec, options = self.validate_argument_spec(
             argument_spec={
+                "set": {"type": "str", "required": True},
                 "name": {"type": "list", "elements": "str", "default": []},
                 "optional": {"type": "list", "elements": "str", "default": []},
                 "require_optional": {"type": "bool", "default": False},
                 "update_cache": {"type": "bool", "default": True},
-                "cache_valid_time": {"type": "int", "default": 86400},
                 "lock_timeout": {"type": "int", "default": 300},
             }
         )
@@ -44,7 +44,8 @@ class ActionModule(ActionBase):
             missing = _apt_policy.to_install(known, required, optional)
             if not missing:
                 break
-            result.update(self._install(missing, options, task_vars or {}))
+            wanted = [*required, *(name for name in optional if name not in _apt_policy.unknown(known, optional))]
+            result.update(self._install(wanted, options, task_vars or {}))
             result["installed"] += missing
             if result.get("failed"):
                 return result
@@ -68,15 +69,13 @@ class ActionModule(ActionBase):
 
     def _install(self, names: List[str], options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         arguments: dict[str, Any] = {
-            "name": names,
-            "state": "present",
-            "install_recommends": False,
+            "name": options["set"],
+            "packages": [{"name": name} for name in dict.fromkeys(names)],
+            "hold": False,  # the distribution's updates are welcome
+            "update": options["update_cache"],
             "lock_timeout": options["lock_timeout"],
-            "update_cache": options["update_cache"],
         }
-        if options["update_cache"]:
-            arguments["cache_valid_time"] = options["cache_valid_time"]
         found: dict[str, Any] = self._execute_module(
-            module_name="ansible.builtin.apt", module_args=arguments, task_vars=task_vars
+            module_name="gpuforge.node.apt_set", module_args=arguments, task_vars=task_vars
         )
         return found

@@ -53,6 +53,7 @@ def ensure(host: Host, request: Request) -> Dict[str, Any]:
         "diff": _diff(before, plan),
         "versions": plan.versions,
         "packages": [{"name": one.name, "before": one.before, "after": one.after} for one in plan.steps],
+        "kept": [],
         "waited": plan.waited,
     }
 
@@ -232,10 +233,9 @@ def remove(host: Host, request: Request) -> Dict[str, Any]:
     have = read_packages(host.root)
     apt = Apt(host, lock_s=request.lock_s)
     leaving = [name for name in record.asked if name in record.brought and name in have and _there(have[name])]
-    steps = apt.simulate(["purge", *leaving]) if leaving else []
-    strange = [step.name for step in steps if step.name not in record.brought]
-    if strange:
-        raise SetError("%s would go with it, and did not come with it" % ", ".join(strange))
+    leaving, kept = _may_leave(apt, request, record, leaving)
+    steps = apt.simulate(["--auto-remove", "purge", *leaving]) if leaving else []
+    steps = [step for step in steps if step.name in record.brought]
     files: Dict[str, Optional[str]] = {request.pin_path: None, request.record_path: None}
     repository, last = request.repository, False
     text = host.read(repository.source_path) if repository else None
@@ -264,8 +264,26 @@ def remove(host: Host, request: Request) -> Dict[str, Any]:
         "diff": _diff(before, Plan(files, steps, [], {})),
         "versions": {},
         "packages": [{"name": one.name, "before": one.before, "after": ""} for one in steps],
+        "kept": kept,
         "waited": apt.waited,
     }
+
+
+def _may_leave(apt: Apt, request: Request, record: Record, names: List[str]) -> Tuple[List[str], List[str]]:
+    """Those of the packages that may go, and those that stay because something needs them that came otherwise.
+
+    :raises SetError: a repository's own packages are needed. They do not stay without their repository.
+    """
+
+    def strange(which: Sequence[str]) -> List[str]:
+        steps = apt.simulate(["purge", *which]) if which else []
+        return [step.name for step in steps if not step.after and step.name not in record.brought]
+
+    others = strange(names)
+    if others and request.repository:
+        raise SetError("%s would go with it, and did not come with it" % ", ".join(others))
+    kept = [name for name in names if strange([name])] if others else []
+    return [name for name in names if name not in kept], kept
 
 
 def _drop_unneeded_for_good(apt: Apt, record: Record) -> None:

@@ -118,7 +118,9 @@ options:
     type: int
     default: 300
   state:
-    description: V(absent) takes away what the set brought, and the repository when no other set uses it.
+    description:
+      - V(absent) takes away what the set brought, and the repository when no other set uses it.
+      - What something else needs by then stays when the set has no O(repository) of its own; with one it is refused.
     type: str
     choices: [present, absent]
     default: present
@@ -171,6 +173,12 @@ packages:
   type: list
   elements: dict
   sample: [{name: example-tool, before: "", after: "1.2.3-1"}]
+kept:
+  description: Packages that the set brought and that stay, because something needs them that came otherwise.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 waited:
   description: For which other programs it waited that had a lock, and how long.
   returned: success

@@ -10,7 +10,9 @@ short_description: Ensure packages of the distribution are installed, and ask ch
 version_added: "0.1.0"
 description:
   - Asks C(apt-cache policy) for all packages in one round trip. Where all are there, that was all.
-    Where one is missing, M(ansible.builtin.apt) installs what is missing, without what is only recommended.
+    Where one is missing, M(gpuforge.node.apt_set) installs what is missing, without what is only recommended.
+  - What it brought is remembered under the name of the set. M(gpuforge.node.apt_set) takes away the set of that name,
+    but for what something else needs by then.
   - Opening apt's whole cache with M(ansible.builtin.apt) to find that nothing is to do takes about ten times as long.
 attributes:
   check_mode:
@@ -24,6 +26,10 @@ attributes:
     support: full
     platforms: debian
 options:
+  set:
+    description: Under which name it is remembered what was brought. Lower-case letters, digits and C(-).
+    type: str
+    required: true
   name:
     description: Packages that must be installed. Names alone, without version, pattern or path.
     type: list
@@ -39,19 +45,15 @@ options:
     type: bool
     default: false
   update_cache:
-    description: Whether apt reads its sources anew before it installs something. Not done where nothing is missing.
+    description: Whether apt reads its sources anew before it installs something, when its index is older than a day.
     type: bool
     default: true
-  cache_valid_time:
-    description: Age in seconds from which on apt's index is read anew.
-    type: int
-    default: 86400
   lock_timeout:
     description: How many seconds to wait for another program that holds dpkg's lock.
     type: int
     default: 300
 seealso:
-  - module: ansible.builtin.apt
+  - module: gpuforge.node.apt_set
 author:
   - the gpuforge authors (@gpuforge)
 """
@@ -59,8 +61,14 @@ author:
 EXAMPLES = r"""
 - name: RDMA and, where the vendor's repository has it, SHARP are installed
   gpuforge.node.packages:
+    set: rdma
     name: [rdma-core, ibverbs-utils]
     optional: [sharp]
+
+- name: What came with them is gone
+  gpuforge.node.apt_set:
+    name: rdma
+    state: absent
 """
 
 RETURN = r"""
@@ -70,6 +78,12 @@ installed:
   type: list
   elements: str
   sample: [rdma-core]
+packages:
+  description: What apt did or would do, dependencies and versions included, as M(gpuforge.node.apt_set) returns it.
+  returned: when something was missing
+  type: list
+  elements: dict
+  sample: [{name: rdma-core, before: "", after: "44.0-2"}]
 unknown:
   description: The optional packages that apt does not know.
   returned: when it succeeds

@@ -8,8 +8,8 @@ import re
 from dataclasses import dataclass
 from typing import Dict, List, Optional, Sequence
 
-#: A package's name as Debian Policy 5.6.1 has it, with an architecture or without. No version, pattern or file.
-PLAIN_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?")
+#: A package's name as Debian Policy 5.6.1 has it. No architecture, version, pattern or file.
+PLAIN_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 _PACKAGE = re.compile(r"^(\S+):\n  Installed: (\S+)\n  Candidate: (\S+)$", re.MULTILINE)
 
 

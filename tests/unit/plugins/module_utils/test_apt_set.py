@@ -200,6 +200,45 @@ def test_a_second_source_of_the_same_repository_is_refused(host):
         apt_set.ensure(host, request(wishes=(Wish("tool", "1.0"),)))
 
 
+class Needed(FakeApt):
+    """A machine on which somebody's own program has come to need one of the tools and its library."""
+
+    def simulate(self, words):
+        if "autoremove" in words:
+            return []
+        gone = [name for name in ("tool", "other") if name in words]
+        after = [Step("libother", "1", "")] if "other" in words and "--auto-remove" in words else []
+        return [Step(name, "1", "") for name in gone] + ([Step("mine", "1", "")] if "tool" in words else []) + after
+
+
+def _brought(host):
+    status = "".join(
+        f"Package: {name}\nStatus: install ok installed\nVersion: 1\n\n"
+        for name in ("mine", "tool", "other", "libtool", "libother")
+    )
+    host.write_file("/var/lib/dpkg/status", status)
+    record = Record(["tool", "other"], ["tool", "other", "libtool", "libother"])
+    host.write_file(request().record_path, record.text())
+
+
+def test_what_something_else_needs_stays_of_the_distribution_s_packages(host, monkeypatch):
+    monkeypatch.setattr(apt_set, "Apt", Needed)
+    _brought(host)
+    result = apt_set.remove(host, Request(name="tool", repository=None, key=bytes))
+    assert result["kept"] == ["tool"]
+    assert [one["name"] for one in result["packages"]] == ["other", "libother"]
+    assert ("act", ["purge", "other"]) in FakeApt.log
+    assert host.read(request().record_path) is None
+
+
+def test_what_something_else_needs_of_a_repository_is_refused(host, monkeypatch):
+    monkeypatch.setattr(apt_set, "Apt", Needed)
+    _brought(host)
+    with pytest.raises(SetError, match="mine would go with it"):
+        apt_set.remove(host, request())
+    assert FakeApt.log == []
+
+
 def test_the_last_owner_takes_the_repository_away(host):
     repository = make_repository(OPTIONS)
     apt_set.remove(host, request())

@@ -70,6 +70,6 @@ def test_only_names_are_asked_for(name: str) -> None:
     assert not _apt_policy.PLAIN_NAME.fullmatch(name)
 
 
-@pytest.mark.parametrize("name", ["g++", "libc6:i386", "linux-headers-6.1.0-41-cloud-amd64"])
+@pytest.mark.parametrize("name", ["g++", "libc6", "linux-headers-6.1.0-41-cloud-amd64"])
 def test_names_of_packages_are_names(name: str) -> None:
     assert _apt_policy.PLAIN_NAME.fullmatch(name)

@@ -28,17 +28,17 @@ class Apt:
         return dict(self.packages)
 
     def install(self, module_name: str, module_args: dict[str, Any], task_vars: object) -> dict[str, Any]:
-        assert module_name == "ansible.builtin.apt"
+        assert module_name == "gpuforge.node.apt_set"
         self.calls.append(module_args)
         self.packages.update(self.later)
-        self.packages.update(dict.fromkeys(module_args["name"], THERE))
+        self.packages.update({one["name"]: THERE for one in module_args["packages"]})
         return self.result
 
 
 def run(monkeypatch: pytest.MonkeyPatch, apt: Apt, check_mode: bool = False, **options: Any) -> dict[str, Any]:
     action = ActionModule.__new__(ActionModule)
     action._task = SimpleNamespace(check_mode=check_mode)
-    given = {"name": [], "optional": [], "require_optional": False, "update_cache": True, "cache_valid_time": 86400}
+    given = {"set": "tools", "name": [], "optional": [], "require_optional": False, "update_cache": True}
     given = {**given, "lock_timeout": 300, **options}
     monkeypatch.setattr(ActionBase, "run", lambda *_args: {})
     monkeypatch.setattr(action, "validate_argument_spec", lambda **_spec: (None, given), raising=False)
@@ -59,12 +59,12 @@ def test_no_question_where_nothing_is_wanted(monkeypatch: pytest.MonkeyPatch) ->
     assert apt.asked == 0
 
 
-def test_only_what_is_missing_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_missing_is_installed_and_all_of_the_set_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     apt = Apt({"aa": THERE, "bb": TO_BE_HAD, "cc": TO_BE_HAD, "dd": UNKNOWN})
     result = run(monkeypatch, apt, name=["aa", "bb"], optional=["cc", "dd"], update_cache=False)
     assert (result["changed"], result["installed"], result["unknown"]) == (True, ["bb", "cc"], ["dd"])
-    assert [call["name"] for call in apt.calls] == [["bb", "cc"]]
-    assert "cache_valid_time" not in apt.calls[0]
+    assert [call["packages"] for call in apt.calls] == [[{"name": "aa"}, {"name": "bb"}, {"name": "cc"}]]
+    assert (apt.calls[0]["name"], apt.calls[0]["hold"], apt.calls[0]["update"]) == ("tools", False, False)
 
 
 def test_what_a_newer_index_brings_is_installed_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,5 +97,5 @@ def test_check_mode_says_that_none_of_them_is_known_too(monkeypatch: pytest.Monk
 
 
 def test_versions_and_patterns_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(AnsibleActionFail, match="without version, pattern or path: aa=1, bb\\*"):
-        run(monkeypatch, Apt({}), name=["aa=1", "ok"], optional=["bb*"])
+    with pytest.raises(AnsibleActionFail, match="without version, pattern or path: aa=1, aa:i386, bb\\*"):
+        run(monkeypatch, Apt({}), name=["aa=1", "aa:i386", "ok"], optional=["bb*"])
