@@ -49,6 +49,9 @@ class State(NamedTuple):
     users: Dict[str, Tuple[str, ...]]  # NVIDIA's loaded modules, each with the modules that use it
     counts: Dict[str, int]  # how often each of them is in use, by other modules and else
     holders: Tuple[Holder, ...]
+    # srcversion, the kernel's sum of a module's sources: the open and the proprietary module share their version.
+    loaded_source: str = ""
+    installed_source: str = ""
 
 
 class Decision(NamedTuple):
@@ -58,10 +61,11 @@ class Decision(NamedTuple):
     reasons: Tuple[str, ...] = ()
 
 
-def read_state(host: Host, installed: str) -> State:
+def read_state(host: Host, installed: str, source: str = "") -> State:
     """Read the machine below the host's root.
 
     :param installed: the version of the module that the running kernel would load, "" when it has none.
+    :param source: the srcversion of that module, "" when it has none.
     """
     tree, users = Tree(host.root), _users(host)
     gpus = [device for device in read_pci(tree) if device.is_gpu]
@@ -74,6 +78,8 @@ def read_state(host: Host, installed: str) -> State:
         users=users,
         counts={name: tree.number("/sys/module/%s/refcnt" % name) or 0 for name in users},
         holders=tuple(_holders(host)),
+        loaded_source=(host.read("/sys/module/%s/srcversion" % _MAIN) or "").strip(),
+        installed_source=source,
     )
 
 
@@ -118,12 +124,15 @@ def decide(state: State, services: Sequence[str], built_for: Sequence[str] = ())
         reasons.append("nouveau drives %s, and cannot be taken away while it does" % ", ".join(state.nouveau))
     if reasons:
         return Decision(REBOOT, tuple(reasons))
-    if state.loaded == state.installed:
-        return Decision(CURRENT)
     if not state.loaded:
         return Decision(LOAD, ("the driver is not loaded",))
-    blocked = blockers(state, services)
+    sources = (state.loaded_source, state.installed_source)
+    if state.loaded == state.installed and (not all(sources) or sources[0] == sources[1]):
+        return Decision(CURRENT)
     what = "%s is loaded, and %s installed" % (state.loaded, state.installed)
+    if state.loaded == state.installed:
+        what = "another module of %s is loaded than the installed one (open and proprietary?)" % state.loaded
+    blocked = blockers(state, services)
     return Decision(REBOOT if blocked else SWITCH, (what, *blocked))
 
 

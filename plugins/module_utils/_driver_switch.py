@@ -37,14 +37,14 @@ def ensure_running(
     :param module: the name that modprobe knows the main module by.
     :raises SwitchError: the driver is not loaded now.
     """
-    state = read_state(host, _installed(host, module))
+    state = _read(host, module)
     decision = decide(state, services, built_for)
     changed = decision.action in (LOAD, SWITCH)
     if changed and not check_mode:
         if decision.action == LOAD:
             _load(host, ["nvidia"])
         else:
-            decision = _switch(host, module, state, decision, services)
+            decision = _switch(host, module, decision, services)
             changed = decision.action == SWITCH
     return {
         "changed": changed,
@@ -58,39 +58,45 @@ def ensure_running(
     }
 
 
-def _installed(host: Host, module: str) -> str:
-    code, text = host.run(["modinfo", "-F", "version", module], _ASK_S)
-    return "" if code else installed_version(text)
+def _read(host: Host, module: str) -> State:
+    return read_state(host, installed_version(_modinfo(host, module, "version")), _modinfo(host, module, "srcversion"))
 
 
-def _switch(host: Host, module: str, state: State, decision: Decision, services: Sequence[str]) -> Decision:
+def _modinfo(host: Host, module: str, key: str) -> str:
+    code, text = host.run(["modinfo", "-F", key, module], _ASK_S)
+    return "" if code else text.strip()
+
+
+def _switch(host: Host, module: str, decision: Decision, services: Sequence[str]) -> Decision:
     stopped: List[str] = []
-    lame: List[str] = []
+    wrong: List[str] = []
     try:
         for unit in services:
             if host.run(["systemctl", "is-active", "--quiet", unit], _ASK_S)[0] == 0:
                 stopped.append(unit)
                 # One that does not stop still has a GPU open, which is found next.
                 host.run(["systemctl", "stop", unit], _UNIT_S)
-        decision = _exchange(host, module, state, decision, services)
+        decision = _exchange(host, module, decision, services)
+    except SwitchError as exc:
+        wrong.append(str(exc))
     finally:
         for unit in reversed(stopped):
             code, text = host.run(["systemctl", "start", unit], _UNIT_S)
             if code:
-                lame.append("%s was stopped for it and does not start again: %s" % (unit, text))
-    if lame:
-        raise SwitchError("; ".join(lame))
+                wrong.append("%s was stopped for it and does not start again: %s" % (unit, text))
+    if wrong:
+        raise SwitchError("; ".join(wrong))
     return decision
 
 
-def _exchange(host: Host, module: str, state: State, decision: Decision, services: Sequence[str]) -> Decision:
+def _exchange(host: Host, module: str, decision: Decision, services: Sequence[str]) -> Decision:
     # Whoever came in the meantime, or did not end with its service.
-    now = read_state(host, state.installed)
+    now = _read(host, module)
     blocked = blockers(now, ()) or in_use(now) or _unload(host, now)
     if blocked:
         return Decision(REBOOT, (decision.reasons[0], *blocked))
     _load(host, list(reversed(order(now))))
-    after = decide(read_state(host, _installed(host, module)), services)
+    after = decide(_read(host, module), services)
     if after.action != CURRENT:
         raise SwitchError("after it was exchanged: %s" % "; ".join(after.reasons))
     return decision

@@ -10,8 +10,9 @@ module: driver_running
 short_description: Ensure the installed NVIDIA driver is the one that runs, where that needs no reboot
 version_added: 0.1.0
 description:
-  - Loads the driver where none is loaded. Where another version is loaded, stops the services that may be stopped,
-    unloads NVIDIA's modules, loads the installed ones, and starts the services again. Only where nothing else uses it.
+  - Loads the driver where none is loaded. Where another version is loaded, or the other flavour of the same version,
+    stops the services that may be stopped, unloads NVIDIA's modules, loads the installed ones, and starts the services
+    again. Only where nothing else uses it.
   - Where that is not possible it changes nothing, and says why a reboot is needed, with each process that has a GPU
     open.
   - Does nothing on a machine without a GPU.

@@ -24,6 +24,7 @@ class Node(Host):
     def __init__(self, root: Path, *, driver: str = "nvidia", installed: str = NEW) -> None:
         super().__init__(str(root))
         self.top, self.installed, self.log = root, installed, []
+        self.source = ""
         self.refuses: dict[str, str] = {}
         self.units: dict[str, list[int]] = {}
         add_pci(root, f"pci0000:17/0000:17:01.0/{GPU}", 0x0302, 0x10DE, 0x2330, driver=driver)
@@ -53,14 +54,17 @@ class Node(Host):
     def run(self, argv, timeout_s=60.0):
         words = list(argv)
         if words[0] == "modinfo":
-            return (0, self.installed) if self.installed else (1, "modinfo: ERROR: Module nvidia not found.")
+            said = {"version": self.installed, "srcversion": self.source}[words[2]]
+            return (0, said) if self.installed else (1, "modinfo: ERROR: Module nvidia not found.")
         if words[:2] == ["systemctl", "is-active"]:
             return (0 if words[-1] in self.units else 3), ""
         self.log.append(" ".join(words))
         if self.log[-1] in self.refuses:
             return 1, self.refuses[self.log[-1]]
         if words[0] == "modprobe":
-            self.load(self.installed) if words[1] == "nvidia" else None
+            if words[1] == "nvidia":
+                self.load(self.installed)
+                write_tree(self.top, {"/sys/module/nvidia/srcversion": self.source} if self.source else {})
         elif words[0] == "rmmod":
             shutil.rmtree(self.top / f"sys/module/{words[1]}")
             if words[1] != "nvidia":
@@ -119,6 +123,24 @@ def test_it_is_exchanged_with_its_services_stopped_and_started_again(node):
         "modprobe nvidia_drm",
         "systemctl start nvidia-persistenced",
     ]
+
+
+def test_the_other_flavour_of_the_same_version_is_exchanged(node):
+    node.load(NEW)
+    write_tree(node.top, {"/sys/module/nvidia/srcversion": "0123456789ABCDEF0123456"})
+    node.source = "FEDCBA9876543210FEDCBA9"
+    result = run(node)
+    assert (result["action"], result["changed"]) == ("switch", True)
+    assert result["reasons"] == [f"another module of {NEW} is loaded than the installed one (open and proprietary?)"]
+    assert node.log == ["rmmod nvidia", "modprobe nvidia"]
+    assert run(node)["action"] == "current"
+
+
+def test_the_same_build_of_the_same_version_is_current(node):
+    node.load(NEW)
+    write_tree(node.top, {"/sys/module/nvidia/srcversion": "0123456789ABCDEF0123456"})
+    node.source = "0123456789ABCDEF0123456"
+    assert (run(node)["action"], node.log) == ("current", [])
 
 
 def test_who_holds_a_gpu_is_named_and_nothing_is_touched(node):
@@ -206,6 +228,15 @@ def test_a_service_that_does_not_start_again_is_no_success(node):
     with pytest.raises(
         SwitchError, match=r"nvidia-dcgm was stopped for it .* again: Job for nvidia-dcgm.service failed"
     ):
+        run(node)
+
+
+def test_a_service_that_does_not_start_again_is_told_beside_the_module_that_does_not_load(node):
+    node.load(OLD)
+    node.process(10, "nv-hostengine", "nvidia-dcgm.service")
+    node.refuses["modprobe nvidia"] = "modprobe: ERROR: could not insert 'nvidia': No such device"
+    node.refuses["systemctl start nvidia-dcgm"] = "Job for nvidia-dcgm.service failed"
+    with pytest.raises(SwitchError, match=r"No such device; nvidia-dcgm was stopped .* again: Job for"):
         run(node)
 
 
