@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import datetime
 from itertools import product
-from typing import Iterator, List, Optional, Tuple
+from typing import Iterator, List, Optional, Set, Tuple
 
 from .case import Choice, has_ended
 from .model import Branch, Compat, Distribution
@@ -39,9 +39,11 @@ def _drivers(
         return [("", "")]
     if word and word[0].isdigit():
         branch = branch_of(word)
+        row = compat.branches.get(branch)
         if "." in word:
-            return [(branch, word)]
-        return [(branch, _newest(compat.branches.get(branch), request))]
+            # YAML takes an unquoted 595.80 for the number 595.8.
+            return [(branch, f"{word}0" if row is not None and f"{word}0" in (*row.releases, row.newest) else word)]
+        return [(branch, _newest(compat, row, request))]
     usable = [item for item in compat.branches.values() if item.newest is not None and item.kind != "developer"]
     if request.origin == "distribution" and archive is not None and word in ("", "newest"):
         usable = [item for item in usable if item.id in archive.branches] or usable
@@ -51,13 +53,13 @@ def _drivers(
         usable = [item for item in usable if not has_ended(item, today)] or usable[:1]
     elif word == "":
         usable.sort(key=lambda item: (has_ended(item, today), _PREFERENCE.index(item.kind)))
-    return [(item.id, _newest(item, request)) for item in usable]
+    return [(item.id, _newest(compat, item, request)) for item in usable]
 
 
-def _newest(branch: Optional[Branch], request: Request) -> str:
-    if branch is None or branch.newest is None or request.origin == "distribution":
+def _newest(compat: Compat, branch: Optional[Branch], request: Request) -> str:
+    if branch is None or request.origin == "distribution":
         return ""
-    return branch.newest
+    return best_driver(compat, branch)
 
 
 def _flavours(compat: Compat, request: Request, distribution: Optional[Distribution], branch: str) -> Tuple[str, ...]:
@@ -82,7 +84,18 @@ def _releases(compat: Compat, word: str) -> List[str]:
     return [best_release(compat, word)] if word in compat.toolkits else [word]
 
 
+def best_driver(compat: Compat, branch: Branch) -> str:
+    """The newest release of a branch that is not known to be bad; empty where none was seen."""
+    bad = _bad(compat, "driver")
+    releases = filter(None, (*branch.releases, branch.newest))
+    return max(releases, key=lambda item: (item not in bad, order(item)), default="")
+
+
+def _bad(compat: Compat, component: str) -> Set[str]:
+    return {item for row in compat.bad_versions.values() if row.component == component for item in row.versions}
+
+
 def best_release(compat: Compat, toolkit: str) -> str:
     """The newest release of a toolkit that is not known to be bad."""
-    bad = {item for row in compat.bad_versions.values() if row.component == "cuda" for item in row.versions}
+    bad = _bad(compat, "cuda")
     return max(compat.toolkits[toolkit].releases, key=lambda item: (item not in bad, order(item)))

@@ -62,7 +62,8 @@ def find_gpu(compat: Compat, said: str) -> Gpu:
         word.lower(): word for word in (*(name.split()[0] for name in compat.gpus), *compat.gpus, *compat.generations)
     }
     near = get_close_matches(said.lower(), list(names), n=1, cutoff=0.5)
-    return Gpu(said, None, near=names[near[0]] if near else "")
+    # "RTX" is the first word of many products: that it is known helps nobody.
+    return Gpu(said, None, near=names[near[0]] if near and near[0] != said.lower() else "")
 
 
 def _by_id(compat: Compat, said: str, device: str) -> Gpu:

@@ -191,12 +191,15 @@ def _sense(compat: Compat) -> List[str]:
         if branch.eol != "unknown" and branch.eol < branch.released:
             faults.append(f"branches.{key}: ends ({branch.eol}) before it begins ({branch.released})")
     for key, toolkit in compat.toolkits.items():
+        if not toolkit.releases:
+            faults.append(f"toolkits.{key}.releases: is empty")
         faults += [f"toolkits.{key}.releases: {item} is no release of {key}" for item in toolkit.releases
                    if not item.startswith(f"{key}.")]  # fmt: skip
         if key.partition(".")[0] not in compat.cuda_families:
             faults.append(f"toolkits.{key}: cuda_families has no {key.partition('.')[0]}")
         if len(toolkit.builds_for) != 2 or order(toolkit.builds_for[0]) > order(toolkit.builds_for[1]):
             faults.append(f"toolkits.{key}.builds_for: is not a lowest and a highest capability")
+    faults += [f"pin.{key}.since: is empty" for key, pin in compat.pin.items() if not pin.since]
     owners: Dict[str, str] = {}
     for key, product in compat.gpus.items():
         for number in product.ids:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
-from .candidates import best_release
+from .candidates import best_driver, best_release
 from .case import has_ended
 from .check import Verdict, check
 from .gpus import Gpu, find_gpu
@@ -167,7 +167,7 @@ def _drivers(start: Request, refused: Verdict, compat: Compat, today: datetime.d
         if int(branch.id) != here:
             cost += 1 if not has_ended(branch, today) else 3
             cost += 0 if branch.kind in ("production", "lts") else 0.5
-        found.append((cost, branch.newest if start.origin == "nvidia" else branch.id))
+        found.append((cost, best_driver(compat, branch) if start.origin == "nvidia" else branch.id))
     return found
 
 

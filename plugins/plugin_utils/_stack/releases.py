@@ -38,7 +38,7 @@ def from_releases(text: str, known: Mapping[str, Mapping[str, Any]]) -> Dict[str
     """
     try:
         data = json.loads(text)
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise ReleasesError([f"is not JSON: {exc}"]) from exc
     if not isinstance(data, dict) or not data:
         raise ReleasesError(["is not an object of branches"])
@@ -83,13 +83,15 @@ def _linux_releases(key: str, entry: Any, faults: List[str]) -> Dict[str, str]:
     found = {}
     for index, info in enumerate(infos):
         where = f"{key}.driver_info[{index}]"
-        version, day = (
-            (info.get("release_version"), info.get("release_date")) if isinstance(info, dict) else (None, None)
-        )
+        values = info if isinstance(info, dict) else {}
+        version, day = values.get("release_version"), values.get("release_date")
+        architectures = values.get("architectures") or []
         if not is_version(version):
             faults.append(f"{where}: release_version is {version!r}")
         elif not (isinstance(day, str) and _DAY.fullmatch(day)):
             faults.append(f"{where}: release_date is {day!r}")
-        elif branch_of(str(version)) == key and set(info.get("architectures") or _LINUX) & _LINUX:
+        elif not isinstance(architectures, list) or not all(isinstance(item, str) for item in architectures):
+            faults.append(f"{where}: architectures is {architectures!r}, not a list of texts")
+        elif branch_of(str(version)) == key and set(architectures or _LINUX) & _LINUX:
             found[str(version)] = day
     return found

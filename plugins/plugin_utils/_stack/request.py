@@ -10,11 +10,12 @@ from difflib import get_close_matches
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .schema import MODULES, ORIGINS
-from .versions import is_branch, is_version, upstream
+from .versions import is_branch, is_version, leading, upstream
 
 #: Words for a driver. The empty text leaves the choice to the check.
 DRIVER_WORDS = ("production", "lts", "new_feature", "newest", "none")
 PARTS = ("fabricmanager", "nscq", "nvsdm", "imex")
+ENGINES = ("docker", "containerd", "podman", "crio")
 _PHRASE = re.compile(r"(?P<driver>\S+)(?: for (?P<gpus>.+?))?(?: on (?P<distribution>.+))?")
 _CUDA = re.compile(r"newest|\d{1,2}(\.x|\.\d{1,2}(\.\d{1,2})?)?")
 
@@ -25,12 +26,13 @@ class Request:
 
     ``driver``: a version, a branch or one of DRIVER_WORDS. ``branch``: the branch that the version is meant to be of.
     ``flavour``: the kernel module. ``origin``: nvidia's repository or the distribution's archive. ``cuda``: toolkits,
-    each a release (13.2.1), a toolkit (13.2), a major (13 or 13.x) or newest. ``gpus``: names or PCI ids.
-    ``switches``: whether the node has NVSwitches, None if nobody knows. ``parts``: versions of what has to be the
-    driver's (PARTS), yes for the driver's own. ``dcgm``, ``container_toolkit``: a version or newest. ``engines``:
-    container engines and their versions. ``module_options``: names of parameters of the kernel module. ``packages``:
-    further packages by name. ``locks``: Python environments. ``precompiled``: whether the kernel modules are to be
-    those that Canonical built. ``repository``: another directory of NVIDIA's repository than the distribution's own.
+    each a release (13.2.1), a toolkit (13.2), a major (13 or 13.x) or newest. ``gpus``: names or PCI ids. ``switches``:
+    whether the node has NVSwitches, None if nobody knows. ``parts``: versions of what has to be the driver's (PARTS),
+    yes for the driver's own. ``dcgm``, ``container_toolkit``: a version or newest. ``engines``: container engines
+    (ENGINES) and their versions, or those of their packages. ``module_options``: names of parameters of the kernel
+    module. ``packages``: further packages by name. ``locks``: Python environments. ``precompiled``: whether the kernel
+    modules are to be those that Canonical built. ``repository``: another directory of NVIDIA's repository than the
+    distribution's own.
     ``allow_unknown``: what nobody knows anything about warns instead of refusing.
     """
 
@@ -153,7 +155,10 @@ def _words(key: str, value: Any, problems: List[str]) -> None:
         if value not in ("", "newest", "none") and not is_version(upstream(value)):
             problems.append(f"{key}: is {value!r}, not a version, newest or none")
     elif key == "engines":
-        problems += [f"engines.{name}: is {item!r}, not a version" for name, item in value.items()
-                     if not is_version(upstream(item))]  # fmt: skip
+        for name, item in value.items():
+            near = get_close_matches(name, ENGINES, n=1)
+            hint = f"did you mean {near[0]}?" if near else "known: " + ", ".join(ENGINES)
+            problems += [f"engines.{name}: is not known ({hint})"] if name not in ENGINES else []
+            problems += [f"engines.{name}: is {item!r}, not a version"] if not leading(item) else []
     elif key == "kernel" and value and not re.match(r"\d+(\.\d+)*", value):
         problems.append(f'kernel: is {value!r}, not a version such as "6.12"')

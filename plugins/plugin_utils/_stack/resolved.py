@@ -15,8 +15,9 @@ from .model import Component, Part
 from .precompiled import module_packages
 from .request import PARTS
 from .rules_cuda import uses_compat
+from .rules_parts import component_version
 from .rules_place import pin_package
-from .versions import minor_of, order, upstream
+from .versions import minor_of, order
 
 
 def resolved(case: Case) -> Dict[str, Any]:
@@ -120,7 +121,7 @@ def _component(case: Case, component: Component) -> Any:
     asked = getattr(case.request, component.id)
     if asked in ("", "none"):
         return None
-    version = component.newest if asked == "newest" else upstream(asked)
+    version = component_version(component, asked)
     majors = cuda_majors(case, component)
     names: List[str] = []
     for package in component.packages:

@@ -38,6 +38,12 @@ def lifecycle(case: Case) -> Iterator[Finding]:
         )
     elif choice.driver:
         yield from _release(case, branch, choice.driver)
+        for bad in case.compat.bad_versions.values():
+            if bad.component == "driver" and choice.driver in bad.versions:
+                yield case.say(
+                    "bad-version", f"driver {choice.driver} is known to be bad", "take another release of the branch",
+                    bad, why=bad.why, harm=bad.harm,
+                )  # fmt: skip
     if has_ended(branch, case.today):
         yield case.say(
             "branch-ended", f"branch {branch.id} ended in {branch.eol}",

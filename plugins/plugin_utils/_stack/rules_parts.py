@@ -9,7 +9,7 @@ from typing import Dict, Iterator, List, Tuple
 
 from .case import Case, Finding
 from .model import Board, Component
-from .versions import order, upstream
+from .versions import leading, order, upstream
 
 
 def parts(case: Case) -> Iterator[Finding]:
@@ -78,7 +78,14 @@ def components(case: Case) -> Iterator[Finding]:
     for name, component in case.compat.components.items():
         asked = getattr(case.request, name)
         if asked not in ("", "none"):
-            yield from _component(case, component, component.newest if asked == "newest" else upstream(asked))
+            yield from _component(case, component, component_version(component, asked))
+
+
+def component_version(component: Component, asked: str) -> str:
+    """The version that *asked* means, as its packages have it: 4.7.0 for newest, and for 4.7."""
+    known = (component.newest, *component.known, component.usable_from)
+    version = component.newest if asked == "newest" else upstream(asked)
+    return next((item for item in known if order(item) == order(version)), version)
 
 
 def _component(case: Case, component: Component, version: str) -> Iterator[Finding]:
@@ -124,9 +131,9 @@ def engines(case: Case) -> Iterator[Finding]:
     """Container engines and CDI."""
     for name, version in case.request.engines.items():
         engine = case.compat.engines.get(name)
-        if engine is not None and order(upstream(version)) < order(engine.first_version):
+        if engine is not None and order(leading(version)) < order(engine.first_version):
             yield case.say(
-                "engine-old", f"{name} {upstream(version)} does not read CDI 0.7",
+                "engine-old", f"{name} {leading(version)} does not read CDI 0.7",
                 f"take {engine.first_version} or newer, or generate the specification without additional group ids",
                 engine,
             )  # fmt: skip

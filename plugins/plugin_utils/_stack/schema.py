@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 from difflib import get_close_matches
 from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple, Type
@@ -69,6 +70,18 @@ expression = _plain(_is_expression, "a regular expression")
 def choice(*allowed: str) -> Kind:
     """One of some words."""
     return _plain(lambda value: value in allowed, "one of " + ", ".join(allowed))
+
+
+def template(*names: str) -> Kind:
+    """A package's name, which may have placeholders of these names."""
+
+    def fits(value: Any) -> bool:
+        try:
+            return _is_text(value.format(**dict.fromkeys(names, "1")))
+        except (AttributeError, IndexError, KeyError, ValueError):
+            return False
+
+    return _plain(fits, "a name with no placeholder but " + ", ".join("{%s}" % name for name in names))
 
 
 def maybe(kind: Kind) -> Kind:
@@ -165,7 +178,7 @@ SECTIONS: Mapping[str, Tuple[Type[m.Row], Kind, Mapping[str, Field]]] = {
     }),
     "parts": (m.Part, text, {
         "first_branch": Field(branch), "unversioned_from": Field(branch), "package": Field(text),
-        "with_branch": Field(text),
+        "with_branch": Field(template("branch")),
     }),
     "switch_boards": (m.Board, one_of("generations"), {
         "first_branch": Field(branch), "plane": Field(many(text)), "kernel": Field(maybe(version)),
@@ -173,7 +186,7 @@ SECTIONS: Mapping[str, Tuple[Type[m.Row], Kind, Mapping[str, Field]]] = {
     "components": (m.Component, choice("dcgm", "container_toolkit"), {
         "newest": Field(version), "known": Field(many(version)), "usable_from": Field(version), "lacking": Field(text),
         "harm": Field(choice("refuse", "warn")),
-        "floor_driver": Field(maybe(version)), "epoch": Field(anything), "packages": Field(many(text)),
+        "floor_driver": Field(maybe(version)), "epoch": Field(anything), "packages": Field(many(template("major"))),
         "also_for": Field(mapping(version, many(one_of("generations")))),
     }),
     "bad_versions": (m.BadVersion, text, {
@@ -183,10 +196,10 @@ SECTIONS: Mapping[str, Tuple[Type[m.Row], Kind, Mapping[str, Field]]] = {
     "engines": (m.Engine, text, {"first_version": Field(version)}),
     "driver_packages": (m.DriverPackages, text, {
         "from": Field(maybe(branch), name="first"), "until": Field(maybe(branch), name="last"),
-        "origin": Field(choice(*ORIGINS)), "family": Field(text), "open": Field(many(text)),
-        "proprietary": Field(many(text)),
+        "origin": Field(choice(*ORIGINS)), "family": Field(text), "open": Field(many(template("branch"))),
+        "proprietary": Field(many(template("branch"))),
     }),
-    "pin": (m.Pin, text, {"package": Field(text), "since": Field(mapping(branch, version))}),
+    "pin": (m.Pin, text, {"package": Field(template("version", "branch")), "since": Field(mapping(branch, version))}),
     "package_traps": (m.Trap, text, {
         "match": Field(expression), "origin": Field(maybe(choice(*ORIGINS))), "why": Field(text),
         "instead": Field(text),
@@ -246,9 +259,17 @@ def read_row(section: str, key: str, value: Any, faults: List[str]) -> m.Row:
     return kind(id=key, **found)
 
 
+def _is_day(value: str) -> bool:
+    try:
+        datetime.date.fromisoformat(value)
+    except ValueError:
+        return False
+    return True
+
+
 def date(value: Any, where: str, faults: List[str]) -> Optional[str]:
     """A day."""
-    if not (isinstance(value, str) and _DATE.fullmatch(value)):
+    if not (isinstance(value, str) and _DATE.fullmatch(value) and _is_day(value)):
         faults.append(f'{where}: is {value!r}, not a day in quotes such as "2026-11-22"')
         return None
     return value

@@ -48,6 +48,12 @@ def minor_of(release: str) -> str:
     return ".".join(release.split(".")[:2])
 
 
+def leading(version: str) -> str:
+    """The numbers that a package's version begins with: 1.6.20 of 5:1.6.20~ds1-1; empty where it begins otherwise."""
+    numbers = _VERSION.match(version.rpartition(":")[2].strip())
+    return numbers[0] if numbers else ""
+
+
 def upstream(version: str) -> str:
     """The version itself in a Debian package version: 535.261.03 of 1:535.261.03-1~deb12u1."""
     return version.rpartition(":")[2].partition("-")[0].strip()

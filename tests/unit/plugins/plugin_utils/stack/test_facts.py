@@ -85,6 +85,7 @@ FAULTS = {
     "schema": (_set("schema", 2), "schema: is 2; this version reads schema 1"),
     "date": (_set("date", 20261122), "date: is 20261122, not a day in quotes"),
     "no date": (_set("date", ...), "date: is None"),
+    "a date that there is not": (_set("date", "2026-02-31"), "date: is '2026-02-31', not a day"),
     "unknown section": (_set("branchs", {}), "branchs: there is no such section"),
     "no section": (_set("locks", ...), "locks: has no rows"),
     "empty section": (_set("engines", {}), "engines: has no rows"),
@@ -115,6 +116,21 @@ FAULTS = {
     "toolkit's release": (
         _set("toolkits/13.2/releases", {"13.1.0": None}),
         "toolkits.13.2.releases: 13.1.0 is no release of 13.2",
+    ),
+    "toolkit without releases": (_set("toolkits/13.2/releases", {}), "toolkits.13.2.releases: is empty"),
+    "pin without a beginning": (
+        _set("pin/nvidia-driver-pinning/since", {}),
+        "pin.nvidia-driver-pinning.since: is empty",
+    ),
+    "placeholder": (
+        _set("driver_packages/archive-ubuntu/open", ["nvidia-{flavor}"]),
+        "driver_packages.archive-ubuntu.open[0]: is 'nvidia-{flavor}', not a name with no placeholder but {branch}",
+    ),
+    "brace": (_set("parts/imex/with_branch", "imex-{branch"), "parts.imex.with_branch: is 'imex-{branch', not a name"),
+    "pin's placeholder": (_set("pin/nvidia-driver-pinning/package", "pin-{x}"), "package: is 'pin-{x}', not a name"),
+    "component's placeholder": (
+        _set("components/dcgm/packages", ["x-{major"]),
+        "packages[0]: is 'x-{major', not a name",
     ),
     "family": (_set("cuda_families/13", ...), "cuda_families has no 13"),
     "range of capabilities": (_set("toolkits/13.2/builds_for", ["12.1", "7.5"]), "is not a lowest and a highest"),

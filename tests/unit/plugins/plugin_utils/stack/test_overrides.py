@@ -87,6 +87,17 @@ class TestOwnFile:
         assert ask(compat=facts, driver="615", cuda=["13.4"])["resolved"]["cuda"]["version"] == "13.4.1"
         assert ask(compat=facts, driver="newest", cuda=["newest"])["resolved"]["cuda"]["version"] == "13.4.1"
 
+    def test_a_driver_that_is_bad_here_is_refused(self, tmp_path: Path, ask: Ask) -> None:
+        text = (
+            "bad_versions: {ours: {component: driver, versions: ['595.91.07'], harm: refuse, why: it crashes here,"
+            " source: [field], certainty: certain}}\n"
+        )
+        facts = load_facts(self.own(tmp_path, text))
+        found = ask(compat=facts, driver="595.91.07")
+        assert [(item["rule"], item["why"]) for item in found["refusals"]] == [("bad-version", "it crashes here")]
+        assert ask(compat=facts, driver="595")["resolved"]["driver"]["version"] == "595.84"
+        assert found["nearest"]["resolved"]["driver"]["version"] == "595.84"
+
     @pytest.mark.parametrize("rule", sorted({case.rule for case in REFUSED}))
     def test_a_rule_can_be_made_to_warn(self, tmp_path: Path, rule: str, ask: Ask) -> None:
         text = f"rules: {{{rule}: {{harm: warn, source: [field], certainty: certain}}}}\n"
@@ -139,6 +150,7 @@ class TestReleases:
             ('{"580": {"driver_info": [{"release_version": 580}]}}', "release_version is 580"),
             ('{"580": {"driver_info": [{"release_version": "580.1.2"}]}}', "release_date is None"),
             ('{"latest": {"driver_info": []}}', "names no branch"),
+            ("[" * 100_000, "is not JSON"),
         ],
     )
     def test_what_is_no_list(self, tmp_path: Path, text: str, words: str) -> None:
@@ -147,6 +159,14 @@ class TestReleases:
         with pytest.raises(StackError) as caught:
             load_facts(releases=str(path))
         assert any(words in problem for problem in caught.value.problems)
+
+    @pytest.mark.parametrize("architectures", ["x86_64", [["x86_64"]], 5])
+    def test_architectures_that_are_no_list(self, tmp_path: Path, architectures: Any) -> None:
+        path = tmp_path / "releases.json"
+        path.write_text(json.dumps({"580": {"driver_info": [{**release("580.1.2"), "architectures": architectures}]}}))
+        with pytest.raises(StackError) as caught:
+            load_facts(releases=str(path))
+        assert f"architectures is {architectures!r}, not a list of texts" in caught.value.problems[0]
 
     def test_every_fault_of_a_list(self, tmp_path: Path) -> None:
         path = tmp_path / "releases.json"

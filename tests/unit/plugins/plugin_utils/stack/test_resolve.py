@@ -232,6 +232,7 @@ def test_distributions(said: str, wanted: str, facts: Compat) -> None:
         ({"parts": ["imex"]}, "not a mapping"),
         ({"dcgm": "latest"}, "dcgm: is 'latest'"),
         ({"engines": {"docker": "new"}}, "engines.docker: is 'new'"),
+        ({"engines": {"podmann": "5.1"}}, "engines.podmann: is not known (did you mean podman?)"),
         ({"kernel": "six"}, "kernel: is 'six'"),
         ({"switches": "yes"}, "switches: is 'yes', not true or false"),
         ({"gpu": ["H100"]}, "gpu: is not known (did you mean gpus?)"),
@@ -253,6 +254,30 @@ def test_all_misunderstandings_at_once(ask: Ask) -> None:
 
 def test_numbers_are_taken_for_text(ask: Ask) -> None:
     assert ask(driver=595, cuda=13.2)["resolved"]["cuda"]["version"] == "13.2.2"
+
+
+@pytest.mark.parametrize(("said", "meant"), [(595.8, "595.80"), ("595.8", "595.80"), ("595.80", "595.80")])
+def test_a_zero_that_yaml_took_away_comes_back(said: Any, meant: str, ask: Ask) -> None:
+    found = ask(driver=said, distribution="debian12")
+    assert found["resolved"]["driver"]["version"] == meant
+    assert found["warnings"] == []
+
+
+@pytest.mark.parametrize(("key", "said", "meant"), [("dcgm", 4.7, "4.7.0"), ("container_toolkit", "1.20", "1.20.0")])
+def test_a_component_is_called_by_its_whole_version(key: str, said: Any, meant: str, ask: Ask) -> None:
+    found = ask(**{key: said})
+    assert found["resolved"][key]["version"] == meant
+    assert found["warnings"] == []
+
+
+@pytest.mark.parametrize("version", ["5:26.1.5-1~debian.12~bookworm", "26.1.5+dfsg1-9+b9", "26.1.5~ds1"])
+def test_engines_by_the_versions_of_their_packages(version: str, ask: Ask) -> None:
+    assert ask(engines={"docker": version})["warnings"] == []
+    assert [item["rule"] for item in ask(engines={"containerd": "1.6.20~ds1-1+deb12u1"})["warnings"]] == ["engine-old"]
+
+
+def test_a_name_that_fits_too_much_is_not_offered_again(ask: Ask) -> None:
+    assert "did you mean" not in ask(gpus=["RTX"])["refusals"][0]["hint"]
 
 
 def test_versions_are_numbers() -> None:
