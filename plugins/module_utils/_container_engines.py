@@ -9,6 +9,7 @@ of its own. Podman needs nothing, it reads CDI specifications by itself.
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
@@ -105,18 +106,28 @@ def read_docker(text: Optional[str]) -> Dict[str, Any]:
     try:
         body = json.loads(text)
     except ValueError as exc:
-        raise EngineError("%s is no JSON: %s" % (DOCKER, exc)) from None
+        raise EngineError("%s is no JSON: %s. %s" % (DOCKER, exc, _MEND_DOCKER)) from None
     if not isinstance(body, dict):
-        raise EngineError("%s holds no JSON object" % DOCKER)
+        raise EngineError("%s holds no JSON object. %s" % (DOCKER, _MEND_DOCKER))
     return body
 
 
-def merged(body: Mapping[str, Any], wanted: Mapping[str, Any]) -> Dict[str, Any]:
-    """*body* with *wanted* laid over it, tree by tree."""
+_MEND_DOCKER = "Docker does not start with it: mend it, and run this again"
+
+
+def merged(body: Mapping[str, Any], wanted: Mapping[str, Any], where: str = "") -> Dict[str, Any]:
+    """*body* with *wanted* laid over it, tree by tree.
+
+    :raises EngineError: something else is where a tree is wanted, so Docker itself would not start with it.
+    """
     result = dict(body)
     for key, value in wanted.items():
         old = result.get(key)
-        result[key] = merged(old, value) if isinstance(value, dict) and isinstance(old, dict) else value
+        if isinstance(value, dict) and old is not None:
+            if not isinstance(old, dict):
+                raise EngineError("%s: %s is no JSON object. %s" % (DOCKER, where + key, _MEND_DOCKER))
+            value = merged(old, value, where + key + ".")
+        result[key] = value
     return result
 
 
@@ -157,7 +168,7 @@ def containerd(text: Optional[str], version: str, default: bool) -> Edit:
     rest = "" if text is None else _BLOCK.sub("", text)
     if re.search(r"^disabled_plugins\s*=\s*\[[^\]]*[\"'](?:io\.containerd\.grpc\.v1\.)?cri[\"']", rest, re.MULTILINE):
         return Edit(CONTAINERD, rest, "its CRI plugin is switched off, so nothing reads runtimes")
-    stated = re.search(r"^version\s*=\s*(\d+)", rest, re.MULTILINE)
+    stated = re.search(r"^\s*version\s*=\s*(\d+)", rest, re.MULTILINE)
     plain = not re.sub(r"^\s*(#.*)?$", "", rest, flags=re.MULTILINE).strip()
     number = int(stated.group(1)) if stated else (3 if numbers(version)[:1] >= (2,) else 2) if plain else 1
     if number not in CRI:
@@ -166,13 +177,13 @@ def containerd(text: Optional[str], version: str, default: bool) -> Edit:
             "(containerd config migrate), and run this again" % (CONTAINERD, number)
         )
     plugin = '[plugins."%s".containerd' % CRI[number]
-    if plugin + ".runtimes.nvidia]" in rest.replace("'", '"'):
+    if plugin + ".runtimes.nvidia]" in _active(rest):
         return Edit(CONTAINERD, rest, "it has a runtime of that name already, which is left alone")
     lines = [BEGIN, plugin + ".runtimes.nvidia]", '  runtime_type = "io.containerd.runc.v2"']
     lines.append(plugin + ".runtimes.nvidia.options]")
     lines += ['  BinaryName = "%s"' % RUNTIME, "  SystemdCgroup = %s" % ("true" if _systemd_cgroup(rest) else "false")]
     if default:
-        if plugin + "]" in rest.replace("'", '"'):
+        if plugin + "]" in _active(rest):
             raise EngineError(
                 '%s has a table %s] of its own: set default_runtime_name = "nvidia" in it yourself, and '
                 "container_toolkit_default_runtime to false" % (CONTAINERD, plugin)
@@ -181,6 +192,30 @@ def containerd(text: Optional[str], version: str, default: bool) -> Edit:
     head = "" if stated or not plain else "version = %d\n" % number
     base = rest if not rest or rest.endswith("\n") else rest + "\n"
     return Edit(CONTAINERD, head + base + "\n" + "\n".join([*lines, END, ""]))
+
+
+def _active(text: str) -> str:
+    """TOML without its comment lines, and with one kind of quotation marks."""
+    return re.sub(r"^\s*#.*$", "", text, flags=re.MULTILINE).replace("'", '"')
+
+
+def containerd_imports(text: str, version: str) -> List[str]:
+    """Patterns of the files that containerd reads after its own, each of which may take the plugin's section away.
+
+    None from containerd 2 on, which joins the sections of all files.
+    """
+    if numbers(version)[:1] >= (2,):
+        return []
+    found = re.search(r"^\s*imports\s*=\s*\[(.*?)\]", _active(text), re.MULTILINE | re.DOTALL)
+    return [
+        os.path.join(os.path.dirname(CONTAINERD), one)
+        for one in re.findall(r'"([^"]+)"', found.group(1) if found else "")
+    ]
+
+
+def has_section(text: str) -> bool:
+    """Whether a file of containerd's configuration says something of the CRI plugin."""
+    return any('plugins."%s"' % name in _active(text) for name in CRI.values())
 
 
 def _systemd_cgroup(text: str) -> bool:

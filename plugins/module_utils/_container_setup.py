@@ -126,6 +126,7 @@ def _containerd(
     text = host.read(engines.CONTAINERD)
     if "containerd" in versions:
         edit = engines.containerd(text, versions["containerd"], default)
+        _refuse_imported(host, text or "", versions["containerd"])
         if not (text is None and not edit.text):
             edits.append(edit)
         if not edit.note:
@@ -134,6 +135,18 @@ def _containerd(
     elif text is not None and "containerd" in record:
         rest = engines.without_containerd(text)
         edits.append(Edit(engines.CONTAINERD, rest if rest or not record["containerd"]["made"] else None))
+
+
+def _refuse_imported(host: Host, text: str, version: str) -> None:
+    """Refuse files that containerd 1 would take the plugin's whole section from, ours in it lost without a word."""
+    patterns = engines.containerd_imports(text, version)
+    found = [path for pattern in patterns for path in host.glob(pattern) if engines.has_section(host.read(path) or "")]
+    if found:
+        raise EngineError(
+            "%s imports %s, with a section of the CRI plugin: containerd 1 takes the whole section from there, so the "
+            "runtime would be lost. Move it into %s, and run this again"
+            % (engines.CONTAINERD, ", ".join(found), engines.CONTAINERD)
+        )
 
 
 def _crio(

@@ -143,6 +143,39 @@ def test_containerd_is_left_alone_and_it_is_said_why(make, text, note):
     assert host.read(CONTAINERD) == text
 
 
+def test_a_runtime_that_is_only_a_comment_is_none(make):
+    host = make("containerd", containerd="1.7.24")
+    host.write_file(CONTAINERD, CONFIG + '# [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.nvidia]\n')
+    assert run(host)["changed"] is True
+    assert BEGIN in host.read(CONTAINERD)
+
+
+def test_a_table_that_is_only_a_comment_does_not_stand_in_the_way_of_a_default(make):
+    host = make("containerd", containerd="1.7.24")
+    host.write_file(CONTAINERD, CONFIG + '#[plugins."io.containerd.grpc.v1.cri".containerd]\n')
+    run(host, default=True)
+    assert 'default_runtime_name = "nvidia"' in host.read(CONTAINERD)
+
+
+def test_the_version_may_be_indented(make):
+    host = make("containerd", containerd="1.7.24")
+    host.write_file(CONTAINERD, CONFIG.replace("version", "  version"))
+    assert run(host)["changed"] is True
+
+
+@pytest.mark.parametrize("imports", ['"/etc/containerd/conf.d/*.toml"', "\n  '/etc/containerd/conf.d/site.toml',\n"])
+def test_an_imported_file_that_would_replace_the_runtime_is_refused(make, imports):
+    host = make("containerd", containerd="1.7.24")
+    text = CONFIG.replace("version = 2\n", f"version = 2\nimports = [{imports}]\n")
+    host.write_file(CONTAINERD, text)
+    host.write_file("/etc/containerd/conf.d/site.toml", "[plugins.'io.containerd.grpc.v1.cri']\n")
+    with pytest.raises(EngineError, match=r"imports /etc/containerd/conf\.d/site\.toml, .* Move it into"):
+        run(host)
+    assert host.read(CONTAINERD) == text
+    host.write_file("/etc/containerd/conf.d/site.toml", '# [plugins."io.containerd.grpc.v1.cri"]\n[debug]\n')
+    assert run(host)["changed"] is True
+
+
 def test_crio_has_a_file_of_its_own(make):
     host = make("crio")
     run(host, default=True)
@@ -163,10 +196,19 @@ def test_all_that_is_wrong_is_said_and_nothing_is_touched(make):
     host = make("dockerd", "containerd", docker_io="26.1.5", containerd="1.7.24")
     host.write_file(DOCKER, "{")
     host.write_file(CONTAINERD, 'root = "/data"\n')
-    with pytest.raises(EngineError, match=r"daemon\.json is no JSON.*; .*of version 1"):
+    with pytest.raises(EngineError, match=r"daemon\.json is no JSON.*Docker does not start with it.*; .*of version 1"):
         run(host)
     assert host.read(DOCKER) == "{"
     assert host.read(RECORD) is None
+
+
+@pytest.mark.parametrize("text", ['{"runtimes": []}', '{"features": "cdi"}', '{"runtimes": {"nvidia": "x"}}'])
+def test_a_tree_that_is_none_is_not_overwritten(make, text):
+    host = make("dockerd", docker_io="26.1.5")
+    host.write_file(DOCKER, text)
+    with pytest.raises(EngineError, match=r"daemon\.json: (runtimes|features|runtimes\.nvidia) is no JSON object"):
+        run(host)
+    assert host.read(DOCKER) == text
 
 
 def test_check_mode_tells_and_touches_nothing(make, tmp_path):
