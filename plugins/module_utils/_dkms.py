@@ -48,9 +48,12 @@ class Build:
 
 
 def sort_key(release: str) -> Tuple[Tuple[int, str], ...]:
-    """Order kernel releases as ``sort -V`` does: digits count as numbers."""
-    parts = re.findall(r"\d+|\D+", release)
-    return tuple((int(part), "") if part.isdigit() else (-1, part) for part in parts)
+    """Order kernel releases as GRUB does, by ``sort -V``: digits count as numbers, and ``~`` is before the end.
+
+    What GRUB takes for a version to come (version_test_gt in grub-mkconfig_lib) is before the version itself.
+    """
+    parts = re.findall(r"\d+|~|[^\d~]+", re.sub(r"[._-](pre|rc|test|git|old|trunk)", r"~\1", release))
+    return (*((int(one), "") if one.isdigit() else (-2 if one == "~" else -1, one) for one in parts), (-1, ""))
 
 
 def kernels(root: str = "/") -> List[Kernel]:

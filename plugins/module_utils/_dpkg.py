@@ -36,13 +36,17 @@ class Package:
 def read_packages(root: str = "/") -> Dict[str, Package]:
     """Return every package of the status file below ``root`` by name; an absent file has none.
 
-    Of a package installed for several architectures the last one counts.
+    Of a package that several architectures have, the last one that is installed counts.
     """
     try:
         text = read_text(root, STATUS)
     except FileNotFoundError:
         return {}
-    return {package.name: package for package in parse_status(text)}
+    found: Dict[str, Package] = {}
+    for package in parse_status(text):
+        if package.installed or not (package.name in found and found[package.name].installed):
+            found[package.name] = package
+    return found
 
 
 def interrupted(root: str = "/") -> bool:

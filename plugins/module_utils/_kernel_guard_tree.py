@@ -34,8 +34,9 @@ def _text(root: str, path: str) -> str:
 
 def read_settings(root: str) -> Optional[Settings]:
     """The guard's settings, None where the machine has no guard. Raises GuardError and OSError."""
-    text = _text(root, SETTINGS)
-    if not text:
+    try:
+        text = read_text(root, SETTINGS)
+    except (FileNotFoundError, NotADirectoryError):
         return None
     signing, certificate = parse_settings(text)
     if not certificate:

@@ -78,6 +78,21 @@ def test_order():
     assert sorted(releases, key=sort_key) == [releases[3], releases[2], releases[0], releases[1]]
 
 
+@pytest.mark.parametrize(
+    "oldest_first",
+    [
+        ("6.12~rc6-amd64", "6.12-amd64"),
+        ("6.12-rc4-amd64", "6.12-amd64", "6.12.1-amd64"),
+        ("6.1.0-9-amd64", "6.1.0-51-amd64", "6.1.0-51-cloud-amd64"),
+        ("6.12.48+deb13-amd64", "6.12.48+deb13-cloud-amd64", "6.12.94+deb13-amd64"),
+        ("6.8.0-45-generic", "6.8.0-45-lowlatency", "6.8.0-101-generic"),
+    ],
+)
+def test_order_is_that_of_grub(oldest_first):
+    # As sort -V has it, and GRUB's version_test_gt, which takes -rc for ~rc.
+    assert sorted(oldest_first[::-1], key=sort_key) == list(oldest_first)
+
+
 def test_states_of_a_build(tmp_path):
     for release in (OLD, NEW):
         add_kernel(tmp_path, release)

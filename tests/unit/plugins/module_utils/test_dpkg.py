@@ -63,3 +63,15 @@ def test_read_packages(tmp_path):
 )
 def test_upstream(version, wanted):
     assert upstream(version) == wanted
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_what_is_left_of_another_architecture_does_not_hide_the_installed_one(tmp_path, order):
+    stanzas = [
+        "Package: libcuda1\nArchitecture: amd64\nStatus: install ok installed\nVersion: 595.91.07-1\n",
+        "Package: libcuda1\nArchitecture: i386\nStatus: deinstall ok config-files\nVersion: 580.178.04-1\n",
+    ]
+    (tmp_path / "var/lib/dpkg").mkdir(parents=True)
+    (tmp_path / "var/lib/dpkg/status").write_text("\n".join(stanzas[number] for number in order))
+    package = read_packages(str(tmp_path))["libcuda1"]
+    assert (package.version, package.installed) == ("595.91.07-1", True)

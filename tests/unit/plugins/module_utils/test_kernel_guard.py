@@ -250,6 +250,12 @@ def test_without_settings_there_is_no_guard(node):
         read_decision(str(node.root))
 
 
+def test_settings_that_were_cut_off_are_no_machine_without_a_guard(node):
+    node.file(SETTINGS, b"")
+    with pytest.raises(GuardError, match="cannot be understood"):
+        read_settings(str(node.root))
+
+
 def boots(release):
     return "set default=0\nmenuentry 'Debian' {\n linux /boot/vmlinuz-%s ro\n}\n" % release
 
