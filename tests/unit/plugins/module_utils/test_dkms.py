@@ -90,7 +90,7 @@ def test_order():
 )
 def test_order_is_that_of_grub(oldest_first):
     # As sort -V has it, and GRUB's version_test_gt, which takes -rc for ~rc.
-    assert sorted(oldest_first[::-1], key=sort_key) == list(oldest_first)
+    assert sorted(set(oldest_first), key=sort_key) == list(oldest_first)
 
 
 def test_states_of_a_build(tmp_path):
