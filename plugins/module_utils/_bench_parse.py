@@ -46,8 +46,8 @@ def _report(text: str) -> Optional[Dict[str, Any]]:
     if not text.lstrip().startswith("{"):
         return None
     try:
-        found = json.loads(text)
-    except ValueError:
+        found = json.loads(text, parse_constant=lambda _: None)  # NaN would be no JSON in our answer
+    except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
 

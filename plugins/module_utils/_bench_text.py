@@ -15,6 +15,8 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 Run = Dict[str, Any]  # one table of results: JSON types only, described in the module benchmark_run
 
+# No row of a table is longer; reading a number of thousands of digits fails, and searching such a line takes seconds.
+_LONGEST = 4000
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|\x00")
 _TIME = re.compile(
     r"^\s*(?:\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[\d.,:+Z-]*\s+"
@@ -36,7 +38,7 @@ def streams(text: str) -> Dict[str, List[str]]:
     found: Dict[str, List[str]] = {}
     for raw in re.split(r"\r\n|\n|\r", text):
         label, line = _unlabel(_ESCAPES.sub("", raw))
-        found.setdefault(label, []).append(line.rstrip())
+        found.setdefault(label, []).append(line[:_LONGEST].rstrip())
     return found
 
 
@@ -62,6 +64,19 @@ def number(token: str) -> Optional[float]:
         return None
     value = float(token.rstrip("*"))  # rccl-tests marks what is out of bounds
     return value if math.isfinite(value) else None
+
+
+def number_or_none(token: str) -> Optional[float]:
+    """Return the number in a field, None for what is none."""
+    try:
+        return number(token)
+    except ValueError:
+        return None
+
+
+def is_size(token: str) -> bool:
+    """Return whether a field is a size in bytes: a whole number that 64 bits hold."""
+    return token.isdecimal() and len(token) < 20
 
 
 def failures(labelled: Mapping[str, Sequence[str]]) -> List[str]:

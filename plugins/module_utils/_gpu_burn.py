@@ -7,12 +7,12 @@ from __future__ import annotations
 import re
 from typing import Any, Dict, List, Optional, Sequence
 
-from ._bench_text import Run
+from ._bench_text import Run, number_or_none
 from ._problem import problem
 
 _GPU = re.compile(r"^\s*GPU (?P<index>\d+): (?P<name>.+?) \(UUID: (?P<uuid>\S+)\)")
 _PROGRESS = re.compile(
-    r"(?P<percent>\d+(?:\.\d+)?)%\s+proc'd: (?P<work>.*?)errors: (?P<errors>[^t]*?)\s*(?:temps: (?P<temps>.*))?$"
+    r"(?<!\d)(?P<percent>\d{1,3}(?:\.\d+)?)%\s+proc'd: (?P<work>.*?)errors: (?P<errors>[^t]*?)\s*(?:temps: (?P<temps>.*))?$"
 )
 _END = re.compile(r"^\s*Tested \d+ GPUs:")
 _VERDICT = re.compile(r"^\s*GPU (?P<index>\d+): (?P<word>OK|FAULTY)\b")
@@ -68,7 +68,7 @@ def _find(run: Run, index: int) -> Dict[str, Any]:
 
 def _progress(run: Run, match: re.Match[str]) -> None:
     run["percent"] = float(match.group("percent"))
-    speeds = [float(value) for value in re.findall(r"\((-?[\d.]+) Gflop/s\)", match.group("work"))]
+    speeds = [number_or_none(value) for value in re.findall(r"\((-?[\d.]+) Gflop/s\)", match.group("work"))]
     # A GPU that died is told as "-1 errors  (DIED!)"; what follows the number is in the verdict too.
     errors = [int(value) for value in re.findall(r"(?:^|- )\s*(-?\d+)", match.group("errors"))]
     temperatures = re.findall(r"(-?\d+|--) C", match.group("temps") or "")

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from typing import List, Optional, Sequence
 
-from ._bench_text import Run
+from ._bench_text import Run, number_or_none
 from ._problem import problem
 
 _TITLE = re.compile(r"^\s*HPLinpack (?P<version>\S+)|^\s*HPL-NVIDIA (?P<other>\S+)")
@@ -40,18 +40,15 @@ def read(label: str, lines: Sequence[str]) -> List[Run]:
                 {
                     "variant": row.group("variant"),
                     **sizes,
-                    "seconds": float(row.group("seconds")),
-                    "gflops": float(row.group("gflops")),
+                    "seconds": number_or_none(row.group("seconds")),
+                    "gflops": number_or_none(row.group("gflops")),
                     "residual": None,
                     "passed": None,
                 }
             )
         elif residual and run["rows"]:
             run["rows"][-1]["passed"] = residual.group("word") == "PASSED"
-            try:
-                run["rows"][-1]["residual"] = float(residual.group("value"))
-            except ValueError:  # a residual that is no number comes with FAILED
-                run["rows"][-1]["residual"] = None
+            run["rows"][-1]["residual"] = number_or_none(residual.group("value"))  # nan comes with FAILED
         elif count:
             word = next(word for word in ("passed", "failed", "skipped") if word in count.group(2))
             run[word] = int(count.group(1))

@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Optional
+from typing import Any, List, Mapping, Optional
 
-from ._bench_text import Run
-from ._nccl_tests import close, number_or_none, operation, root_rank
+from ._bench_text import Run, number_or_none
+from ._nccl_tests import close, operation, root_rank
 from ._problem import problem
 
 
@@ -18,10 +18,9 @@ def parse_json(report: Mapping[str, Any]) -> Run:
     """
     if not isinstance(report.get("results"), list):
         raise ValueError("no list 'results': not a report of nccl-tests")
-    config = report.get("config") if isinstance(report.get("config"), dict) else {}
-    assert isinstance(config, dict)
-    arguments = report.get("args") or [""]
-    bounds, average = report.get("out_of_bounds") or {}, report.get("average_bus_bandwidth") or {}
+    config = _mapping(report, "config")
+    arguments = _list(report, "args") or [""]
+    bounds, average = _mapping(report, "out_of_bounds"), _mapping(report, "average_bus_bandwidth")
     run: Run = {
         "layout": "nccl-tests",
         "stream": "",
@@ -36,10 +35,10 @@ def parse_json(report: Mapping[str, Any]) -> Run:
                 "bus": device.get("device_hex"),
                 "name": device.get("device_info"),
             }
-            for device in config.get("devices") or []
+            for device in map(_mapping, _list(config, "devices"))
         ],
         "columns": [],
-        "rows": [_json_row(row) for row in report["results"]],
+        "rows": [_json_row(_mapping(row)) for row in report["results"]],
         "out_of_bounds": {"count": bounds.get("count"), "ok": _json_ok(bounds.get("okay"))} if bounds else None,
         "average": (
             {"busbw_gbs": _json_number(average.get("bandwidth")), "ok": _json_ok(average.get("okay"))}
@@ -47,16 +46,34 @@ def parse_json(report: Mapping[str, Any]) -> Run:
             else None
         ),
         "complete": bool(average) and "end_time" in report,
-        "problems": [problem("program-error", str(error)) for error in report.get("errors") or [] if error],
+        "problems": [problem("program-error", str(error)) for error in _list(report, "errors") if error],
     }
     close(run)
     return run
 
 
+def _mapping(value: Any, key: Optional[str] = None) -> Mapping[str, Any]:
+    """Return a mapping, or that at *key* of one; empty for null. Anything else means another program's file."""
+    found = value if key is None else value.get(key)
+    if not isinstance(found, (dict, type(None))):
+        raise ValueError(f"{key or 'an entry'} is no mapping: not a report of nccl-tests")
+    return found or {}
+
+
+def _list(mapping: Mapping[str, Any], key: str) -> List[Any]:
+    found = mapping.get(key)
+    if not isinstance(found, (list, type(None))):
+        raise ValueError(f"{key} is no list: not a report of nccl-tests")
+    return found or []
+
+
 def _json_row(row: Mapping[str, Any]) -> Run:
+    size = row.get("size")
+    if type(size) is not int or not 0 <= size < 1 << 64:  # true is an int too
+        raise ValueError(f"no size in bytes: {size!r:.40}: not a report of nccl-tests")
     halves = {}
     for name in ("out_of_place", "in_place"):
-        half = row.get(name)
+        half = _mapping(row, name) or None
         halves[name] = half and {
             "time_us": _json_number(half.get("time", half.get("cpu_time"))),
             "algbw_gbs": _json_number(half.get("alg_bw")),
@@ -65,7 +82,7 @@ def _json_row(row: Mapping[str, Any]) -> Run:
         }
     root = str(row.get("root", "")).strip()
     return {
-        "size": row.get("size"),
+        "size": size,
         "count": row.get("count"),
         "type": row.get("type"),
         "redop": row.get("redop"),

@@ -5,7 +5,7 @@
 Layouts as in NVIDIA/nccl-tests: 1.x has ``bytes``, ``N`` and ``op``, and milliseconds. Until 2.12 the last column of
 each half is ``error``, the largest relative error; since 2.13 it is ``#wrong``, a count of wrong elements, and every
 table has ``redop`` and ``root``. 2.18 can add a timestamp and four columns per iteration. So the columns are taken from
-the table's own header.
+the table's own header. Some launchers and log services take the ``#`` away.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ from __future__ import annotations
 import re
 from typing import Dict, List, Optional, Sequence, Tuple
 
-from ._bench_text import Run, number
+from ._bench_text import Run, is_size, number, number_or_none
 from ._problem import problem
 
-_HEADER = re.compile(r"^\s*#\s+(?:size\s+count|bytes\s+N)\s+type\b")
+_HEADER = re.compile(r"^\s*#?\s+(?:size\s+count|bytes\s+N)\s+type\b")
 _PREFACE = re.compile(
-    r"^\s*# (?:nccl-tests version|rccl-tests|Collective test starting:|nThread|NCCL Tests compiled|Using devices)"
+    r"^\s*(?:(?:# )?(?:nccl-tests version|Collective test starting:|nThread \d)"
+    r"|# (?:rccl-tests|NCCL Tests compiled|Using devices))"
 )
 _DEVICE = re.compile(
-    r"^\s*#\s+Rank\s+(?P<rank>\d+)\s+(?:Group\s+(?P<group>\d+)\s+)?(?:Pid\s+\d+\s+)?on\s+(?P<host>\S+)\s+device\s+"
+    r"^\s*#?\s*Rank\s+(?P<rank>\d+)\s+(?:Group\s+(?P<group>\d+)\s+)?(?:Pid\s+\d+\s+)?on\s+(?P<host>\S+)\s+device\s+"
     r"(?P<device>\d+)\s+\[(?P<bus>[0-9a-fA-Fx:.]+)\]\s*(?P<name>.*)$"
 )
 _ROW = re.compile(r"^\s*\d+\s+\d+\s+[A-Za-z]\w*\s")
@@ -185,17 +186,12 @@ def _ok(word: Optional[str]) -> Optional[bool]:
     return None if word is None else word == "OK"
 
 
-def number_or_none(token: str) -> Optional[float]:
-    try:
-        return number(token)
-    except ValueError:
-        return None
-
-
 def _read_row(line: str, columns: _Columns) -> Tuple[Optional[Run], str]:
     """Return a row and what could not be read in it, or None and why it is no whole row."""
     stamp = _STAMP.search(line)
     tokens = (line[: stamp.start()] if stamp else line).split()
+    if not (is_size(tokens[0]) and is_size(tokens[1])):
+        return None, "no such size"
     row: Run = {"size": int(tokens[0]), "count": int(tokens[1]), "type": tokens[2], "redop": None, "root": None}
     at = 3
     lengths = [len(half) for half in columns.halves]

@@ -76,6 +76,8 @@ def parse_nvidia_smi(data: bytes) -> SmiReport:
         if element.tag == "gpu":
             report.gpus.append(_gpu(element, len(report.gpus), report.problems, report.truncated))
     report.problems.extend(top.problems)
+    if not report.gpus and report.attached is None and not report.problems:
+        report.problems.append(problem("field-missing", "nvidia-smi neither counts nor describes any GPU"))
     if report.attached is not None and report.attached != len(report.gpus):
         report.problems.append(
             problem(
@@ -139,7 +141,7 @@ def _gpu(element: Element, index: int, problems: List[Dict[str, str]], cut: bool
         ),
         "unrepairable_memory": fields.flag("ecc_errors/unrepairable_memory"),
         "recovery_action": fields.text("gpu_recovery_action"),
-        "temperature_c": fields.whole("temperature/gpu_temp"),
+        "temperature_c": fields.whole("temperature/gpu_temp", least=-273),
         "power_draw_w": fields.real(
             "gpu_power_readings/instant_power_draw",
             "gpu_power_readings/power_draw",

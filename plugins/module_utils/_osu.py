@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from typing import Any, Dict, List, Optional, Sequence
 
-from ._bench_text import Run, number
+from ._bench_text import Run, is_size, number, number_or_none
 from ._problem import problem
 
 _TITLE = re.compile(
@@ -21,7 +21,7 @@ _TITLE = re.compile(
 )
 _SIZES = re.compile(r"^\s*(?:#\s*)?Size(?: ?[\[(]B(?:ytes)?[\])])?\s+(?P<rest>\S.*(?:us|B/s|s/s|%).*)$")
 _NO_SIZES = re.compile(r"^\s*#\s*(?P<rest>(?:Avg |Overall ?|Min |Max )?\S*\s?[([]us[)\]].*)$")
-_START_UP = re.compile(r"^\s*nprocs:\s*(\d+), min: (\S+) ms, max: (\S+) ms, avg: (\S+) ms")
+_START_UP = re.compile(r"^\s*nprocs:\s*(\d+), min: ([\d.]+) ms, max: ([\d.]+) ms, avg: ([\d.]+) ms")
 _ROW = re.compile(r"^\s*\d[\d.]*(?:\s+\S+)*\s*$")
 _UNITS = (("_us", "us"), ("mb_s", "MB/s"), ("messages_s", "1/s"), ("_ms", "ms"))
 
@@ -78,8 +78,8 @@ def _take(run: Run, line: str) -> bool:
     start_up = _START_UP.match(line)
     if start_up:
         run["columns"], run["unit"], run["sized"] = ["avg_ms", "min_ms", "max_ms"], "ms", False
-        _, low, high, mean = start_up.groups()
-        run["rows"].append({"size": None, "avg_ms": float(mean), "min_ms": float(low), "max_ms": float(high)})
+        _, low, high, mean = (number_or_none(value) for value in start_up.groups())
+        run["rows"].append({"size": None, "avg_ms": mean, "min_ms": low, "max_ms": high})
         return True
     if not run["columns"] or not _ROW.match(line):
         return False
@@ -101,14 +101,17 @@ def _row(run: Run, tokens: List[str]) -> object:
     if len(tokens) == wanted + 1 and re.match(r"^(Pass|Fail|-)$", tokens[-1], re.IGNORECASE):
         validation = tokens.pop().capitalize()
     if run["sized"]:
-        if not tokens[0].isdigit():
+        if not tokens[0].isdecimal():
             return None
+        if not is_size(tokens[0]):
+            return "no such size"
         row["size"] = int(tokens[0])
     try:
         values = [number(token) for token in tokens[bool(run["sized"]) :]]
     except ValueError:
         # A sentence that begins with a number belongs to somebody else; half a row is numbers only.
-        return None
+        like_row = len(tokens) == wanted and all(token[0].isdecimal() for token in tokens)
+        return "no numbers" if like_row else None
     if len(tokens) != wanted:
         return f"{len(tokens)} fields where the heading has {wanted}"
     row.update(zip(columns, values))

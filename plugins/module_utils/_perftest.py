@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from typing import List, Sequence
 
-from ._bench_text import Run, number
+from ._bench_text import Run, is_size, number
 from ._problem import problem
 
 _TITLE = re.compile(r"^\s*(?P<title>(?:RDMA_\w+|Send|Raw\w*|Atomic\w*|\w+ )\S*\s?(?:\w+ )*(?:BW|Latency|Lat) Test)\s*$")
@@ -58,7 +58,10 @@ def _row(run: Run, line: str) -> None:
         return
     try:
         values = [number(token) for token in tokens[2:]]
+        if not (is_size(tokens[0]) and is_size(tokens[1])):
+            raise ValueError("no such size")
     except ValueError:
+        run["problems"].append(problem("unreadable-row", f"no numbers: {line.strip()[:160]}", run["title"]))
         return
     row = {"size": int(tokens[0]), "iterations": int(tokens[1]), **dict(zip(run["columns"], values))}
     if row not in run["rows"]:

@@ -10,10 +10,10 @@ from typing import Dict, List, Optional
 from ._problem import Facts
 from ._smi_tree import decode
 
-_GPU = re.compile(r"^\s*GPU\s+(\d+):\s*(.*?)\s*(?:\(UUID:\s*([^)]*)\))?\s*$")
-_LINK = re.compile(r"^\s*Link\s+(\d+):\s*(.*?)\s*$")
+_GPU = re.compile(r"^\s*GPU\s+(\d{1,9}):\s*(.*?)\s*(?:\(UUID:\s*([^)]*)\))?\s*$")
+_LINK = re.compile(r"^\s*Link\s+(\d{1,9}):\s*(.*?)\s*$")
 _SPEED = re.compile(r"^(\d+(?:\.\d+)?)\s*GB/s", re.IGNORECASE)
-_MIG = re.compile(r"^\s*MIG\s+(\S+)\s+Device\s+(\d+):\s*\(UUID:\s*([^)]*)\)")
+_MIG = re.compile(r"^\s*MIG\s+(\S+)\s+Device\s+(\d{1,9}):\s*\(UUID:\s*([^)]*)\)")
 
 
 def parse_nvlink(data: bytes) -> Dict[int, Optional[Facts]]:

@@ -8,6 +8,7 @@ None and a named problem.
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Dict, List, Optional
 
@@ -38,7 +39,8 @@ _FAILED = re.compile(
     re.IGNORECASE,
 )
 _FORBIDDEN = re.compile(r"insufficient permissions", re.IGNORECASE)  # a fault only for the fields we are asked for
-_NUMBER = re.compile(r"^([-+]?\d+(?:\.\d+)?)\s*([A-Za-z%/()]*)")
+# The whole number or none of it: of ``12,5`` not 12, of ``0x10`` not 0.
+_NUMBER = re.compile(r"^([-+]?\d+(?:\.\d+)?)\s*([A-Za-z%/()]*)(?![\w.,])")
 # Every driver prints MiB; before 340 it was called MB. The others are for a program that thinks better of it.
 _MEBIBYTES = {"mib": 1.0, "mb": 1.0, "kib": 1 / 1024, "gib": 1024.0, "tib": 1048576.0}
 _TRUE = frozenset(("yes", "enabled", "active", "true", "supported"))
@@ -97,14 +99,17 @@ class Fields:
         if text is None or text.lower() == "none":
             return None
         match = _NUMBER.match(text)
-        if match is None:
+        if match is None or not math.isfinite(float(match.group(1))):
             self._unreadable(paths[0], text)
             return None
         return float(match.group(1))
 
-    def whole(self, *paths: str) -> Optional[int]:
-        """Return a whole number, its unit dropped."""
+    def whole(self, *paths: str, least: int = 0) -> Optional[int]:
+        """Return a whole number, its unit dropped. Below *least* it is no count, and cannot be read."""
         value = self.real(*paths)
+        if value is not None and value < least:
+            self._unreadable(paths[0], f"{value:g}")
+            return None
         return None if value is None else int(value)
 
     def mebibytes(self, *paths: str) -> Optional[int]:
@@ -114,10 +119,11 @@ class Fields:
             return None
         match = _NUMBER.match(text)
         factor = _MEBIBYTES.get(match.group(2).lower()) if match else None
-        if match is None or factor is None or float(match.group(1)) < 0:
+        amount = float(match.group(1)) * factor if match and factor else -1.0
+        if not 0 <= amount < math.inf:
             self._unreadable(paths[0], text)
             return None
-        return int(float(match.group(1)) * factor)
+        return int(amount)
 
     def flag(self, *paths: str) -> Optional[bool]:
         """Return True for Yes/Enabled/Active, False for No/Disabled/Not Active."""

@@ -13,6 +13,7 @@ import pytest
 from gpuforge import cli
 from gpuforge.collection import Collection
 from gpuforge.errors import Refused
+from gpuforge.layers import layer_digest
 from gpuforge.plan import make_plan
 from gpuforge.spec import Spec, parse_spec
 from gpuforge.stack import StackAnswer, check_spec, core, exact, load_facts
@@ -75,6 +76,20 @@ class TestSpec:
             "stack",
         }
 
+    def test_everything_that_the_layers_will_ask_counts(self, spec: MakeSpec) -> None:
+        variables = {
+            "cuda_version": "13.0", "cuda_toolkits": ["12.9"], "cuda_compat": True, "nvidia_driver_imex": True,
+            "dcgm_version": "3.3.9", "container_toolkit_version": "1.17.7",
+        }  # fmt: skip
+        layers = ("nvidia_driver", "cuda", "container_toolkit", "dcgm")
+        said = [item.what for item in ask(spec(stack={"driver": "535"}), variables, layers).refusals]
+        for words in ("branch 535 has no nvidia-imex", "cuda-compat-12-9", "DCGM 3.3.9", "container toolkit 1.17.7"):
+            assert any(words in item for item in said) is (words != "cuda-compat-12-9"), (words, said)
+        broken = ask(spec(stack={"driver": "595"}), variables, layers)
+        assert any("cuda-compat-12-9 is older than driver 595.91.07" in item.what for item in broken.refusals)
+        without = [item.what for item in ask(spec(stack={"driver": "595"}), variables).refusals]
+        assert not any("DCGM" in item or "container toolkit" in item for item in without)
+
     def test_the_distribution_is_that_of_the_base(self, spec: MakeSpec) -> None:
         old = ask(spec(stack={"source": "distribution"}), {"nvidia_driver_source": "distribution"})
         new = ask(
@@ -135,6 +150,22 @@ class TestPlan:
         assert plan.to_json()["stack"]["driver"]["branch"] == "535"
         assert any("535 ended" in item for item in plan.warnings)
         assert plan.variables.get("nvidia_driver_version") is None
+        assert not [name for name in plan.variables if name.startswith("stack_")]
+
+    def test_a_bake_asks_with_what_the_plan_asked_with(self, spec: MakeSpec, tmp_path: Path) -> None:
+        (tmp_path / "own.yml").write_text("date: '2026-11-22'\n")
+        stack = {"driver": "lts", "source": "nvidia", "compat": "own.yml", "allow_unknown": True}
+        old, new = (
+            make_plan(spec(stack={**stack, "gpus": [gpu]}), work_dir=tmp_path, collection=COLLECTION)
+            for gpu in ("V100", "H100")
+        )
+        assert old.refusals == new.refusals == ()
+        assert {name: value for name, value in old.variables.items() if name.startswith("stack_")} == {
+            "stack_gpus": ["V100"], "stack_allow_unknown": True, "stack_compat_file": str(tmp_path / "own.yml"),
+        }  # fmt: skip
+        # The GPUs decide on the kernel module and on DCGM's packages: their layers are not one another's.
+        digests = {layer_digest(COLLECTION, "nvidia_driver", "base", plan.variables) for plan in (old, new)}
+        assert len(digests) == 2
 
 
 def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:

@@ -95,3 +95,25 @@ def test_a_nodes_work_comes_back_after_everything_else():
         for task in install
     ]
     assert files.index("drain.yml") + 1 == files.index("packages.yml")
+
+
+def _checks():
+    """Every call of stack_check in playbooks and roles: where, and its options."""
+    for path in sorted([*REPO.glob("playbooks/*.yml"), *REPO.glob("roles/*/tasks/*.yml")]):
+        todo = yaml.safe_load(path.read_text()) or []
+        while todo:
+            task = todo.pop()
+            todo += [inner for key in ("pre_tasks", "tasks", "block") for inner in task.get(key) or []]
+            if "gpuforge.node.stack_check" in task:
+                yield str(path.relative_to(REPO)), task["gpuforge.node.stack_check"]
+
+
+@pytest.mark.parametrize(("where", "options"), list(_checks()), ids=[where for where, _options in _checks()])
+def test_every_check_of_the_stack_knows_the_operators_own_facts(where, options):
+    assert {"allow_unknown", "compat_file", "releases_file"} <= set(options), where
+
+
+def test_imex_is_checked_before_any_node_is_touched():
+    # Fabric Manager and NSCQ came before every branch that is known; a node without a switch is no reason to warn.
+    site = next(options for where, options in _checks() if where == "playbooks/site.yml")
+    assert site["parts"] == "{{ {'imex': 'yes'} if nvidia_driver_imex | bool else {} }}"

@@ -138,6 +138,7 @@ def role_digest(collection: Collection, role: str) -> str:
 def role_variables(collection: Collection, role: str, variables: Mapping[str, Any]) -> dict[str, Any]:
     """Those of *variables* that *role* or a role it depends on reads."""
     known = {name for item in role_closure(collection, role) for name in role_options(collection, item)}
+    known.add("stack_gpus")  # decides on packages; what else the check is asked with only says whether it passes
     return {name: value for name, value in variables.items() if name in known}
 
 

@@ -18,7 +18,7 @@ from gpuforge.layers import SEAL, Layer, layer_digest, role_closure, role_option
 from gpuforge.providers.local import base_tree, signing
 from gpuforge.providers.local.store import Damaged, Entry, Store
 from gpuforge.spec import Spec
-from gpuforge.stack import StackAnswer, check_spec, exact
+from gpuforge.stack import StackAnswer, check_spec, exact, for_roles
 
 State = Literal["cached", "bake", "unknown"]
 
@@ -241,7 +241,7 @@ def make_plan(spec: Spec, *, work_dir: Path, refresh: bool = False, collection: 
     if refused:
         nothing = PlanItem("", "base", None, "unknown", "refused")
         return Plan(spec, nothing, (), replace(nothing, kind="image"), refused, stack.warnings, variables, stack)
-    variables = exact(variables, stack)
+    variables = {**exact(variables, stack), **for_roles(spec)}
     recipe = base_tree.recipe(spec.base)
     name = f"{recipe.distribution} {recipe.release}"
     current = base_tree.current_base(store, recipe, spec.base.max_age_days, refresh=refresh)

@@ -29,7 +29,8 @@ _WHERE: Final[Mapping[str, str]] = {
     "open-too-early": "stack.flavour", "gpus-apart": "stack.gpus", "gpu-unknown": "stack.gpus",
     "toolkit-unknown": "stack.cuda", "toolkit-without-driver": "stack.cuda", "toolkit-floor": "stack.cuda",
     "toolkit-gpu": "stack.cuda", "distribution-unknown": "base", "archive-branch": "stack.source",
-    "package-trap": "vars.nvidia_driver_extra_packages",
+    "package-trap": "vars.nvidia_driver_extra_packages", "part-branch": "vars.nvidia_driver_imex",
+    "compat-broken": "vars.cuda_compat", "component-old": "vars", "component-unknown": "vars",
 }  # fmt: skip
 
 
@@ -107,13 +108,27 @@ def warning_text(item: Mapping[str, Any]) -> str:
     return f"{item['what']} ({item['why']}){seen}; {item['hint']}" if item["hint"] else f"{item['what']}{seen}"
 
 
-def request_of(spec: Spec, variables: Mapping[str, Any], default_source: str) -> dict[str, Any]:
-    """What a spec asks of the stack; *variables* are the role variables that its layers get."""
+def request_of(spec: Spec, layers: Iterable[str], variables: Mapping[str, Any], default_source: str) -> dict[str, Any]:
+    """What a spec asks of the stack; *variables* are the role variables that its *layers* get."""
+    toolkits = variables.get("cuda_toolkits") or []
+    asked = {
+        name: str(variables.get(f"{name}_version") or "") for name in ("dcgm", "container_toolkit") if name in layers
+    }
     return {
+        **asked,
+        "parts": {"imex": "yes"} if variables.get("nvidia_driver_imex") else {},
+        "cuda_compat": bool(variables.get("cuda_compat")),
         "driver": str(variables.get("nvidia_driver_version") or spec.stack.driver or ""),
         "flavour": str(variables.get("nvidia_driver_flavour") or spec.stack.flavour),
         "origin": str(variables.get("nvidia_driver_source") or default_source),
-        "cuda": [str(item) for item in [variables.get("cuda_version") or spec.stack.cuda] if item],
+        "cuda": [
+            str(item)
+            for item in (
+                variables.get("cuda_version") or spec.stack.cuda,
+                *(toolkits if isinstance(toolkits, list) else [toolkits]),
+            )
+            if item
+        ],
         "distribution": "" if spec.base.image or not spec.base.release else spec.base.release,
         "gpus": list(spec.stack.gpus or ()),
         "packages": list(variables.get("nvidia_driver_extra_packages") or ()),
@@ -127,15 +142,25 @@ def check_spec(
     today: datetime.date | None = None,
 ) -> StackAnswer:  # fmt: skip
     """The check of a spec. A spec without a driver asks for nothing. Raises Refused where the facts cannot be used."""
-    wanted = set(layers) & set(_DRIVER_LAYERS)
-    if not wanted or variables.get("nvidia_driver_state") == "absent":
+    named = set(layers)
+    if not named & set(_DRIVER_LAYERS) or variables.get("nvidia_driver_state") == "absent":
         return StackAnswer()
     api = core(collection)
     files = [spec.resolve(path) if path else None for path in (spec.stack.compat, spec.stack.releases)]
     facts = load_facts(api, *files)
-    verdict, problems = ask(api, request_of(spec, variables, default_source), facts, today)
+    verdict, problems = ask(api, request_of(spec, named, variables, default_source), facts, today)
     warnings = tuple(warning_text(item) for item in verdict.get("warnings", ()))
     return StackAnswer(verdict.get("resolved"), problems, warnings)
+
+
+def for_roles(spec: Spec) -> dict[str, Any]:
+    """What the spec's roles ask the check with in their turn, as the variables that they know it by."""
+    files = {"stack_compat_file": spec.stack.compat, "stack_releases_file": spec.stack.releases}
+    return {
+        **({"stack_gpus": list(spec.stack.gpus)} if spec.stack.gpus else {}),
+        **({"stack_allow_unknown": True} if spec.stack.allow_unknown else {}),
+        **{name: str(spec.resolve(path).absolute()) for name, path in files.items() if path},
+    }
 
 
 def exact(variables: Mapping[str, Any], answer: StackAnswer) -> dict[str, Any]:
