@@ -102,6 +102,8 @@ def _typed(key: str, value: Any, problems: List[str]) -> Any:
         if not isinstance(items, (list, tuple)) or not all(isinstance(item, (str, int, float)) for item in items):
             problems.append(f"{key}: is {value!r}, not a list of texts")
             return ()
+        if key == "gpus":  # no product has a comma in its name
+            items = [part for item in items for part in str(item).split(",")]
         return tuple(text for text in (str(item).strip() for item in items) if text)
     if isinstance(default, dict):
         if not isinstance(value, Mapping):

@@ -276,6 +276,11 @@ def test_engines_by_the_versions_of_their_packages(version: str, ask: Ask) -> No
     assert [item["rule"] for item in ask(engines={"containerd": "1.6.20~ds1-1+deb12u1"})["warnings"]] == ["engine-old"]
 
 
+@pytest.mark.parametrize("said", ["H100,V100", ["H100, V100"], ["H100", "V100"]])
+def test_gpus_may_be_one_text(said: Any, ask: Ask) -> None:
+    assert [gpu["said"] for gpu in ask(gpus=said)["resolved"]["gpus"]] == ["H100", "V100"]
+
+
 def test_a_name_that_fits_too_much_is_not_offered_again(ask: Ask) -> None:
     assert "did you mean" not in ask(gpus=["RTX"])["refusals"][0]["hint"]
 
