@@ -12,7 +12,8 @@ from ._problem import problem
 
 _GPU = re.compile(r"^\s*GPU (?P<index>\d+): (?P<name>.+?) \(UUID: (?P<uuid>\S+)\)")
 _PROGRESS = re.compile(
-    r"(?<!\d)(?P<percent>\d{1,3}(?:\.\d+)?)%\s+proc'd: (?P<work>.*?)errors: (?P<errors>[^t]*?)\s*(?:temps: (?P<temps>.*))?$"
+    r"(?<!\d)(?P<percent>\d{1,3}(?:\.\d+)?)%\s+proc'd: (?P<work>.*?)errors: "
+    r"(?P<errors>[^t]*?)\s*(?:temps: (?P<temps>.*))?$"
 )
 _END = re.compile(r"^\s*Tested \d+ GPUs:")
 _VERDICT = re.compile(r"^\s*GPU (?P<index>\d+): (?P<word>OK|FAULTY)\b")

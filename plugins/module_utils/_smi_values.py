@@ -8,7 +8,6 @@ None and a named problem.
 
 from __future__ import annotations
 
-import math
 import re
 from typing import Dict, List, Optional
 
@@ -40,6 +39,7 @@ _FAILED = re.compile(
 )
 _FORBIDDEN = re.compile(r"insufficient permissions", re.IGNORECASE)  # a fault only for the fields we are asked for
 # The whole number or none of it: of ``12,5`` not 12, of ``0x10`` not 0.
+_MOST = 2.0**64  # NVML's "no such value" of 64 bits, all ones, is no value either
 _NUMBER = re.compile(r"^([-+]?\d+(?:\.\d+)?)\s*([A-Za-z%/()]*)(?![\w.,])")
 # Every driver prints MiB; before 340 it was called MB. The others are for a program that thinks better of it.
 _MEBIBYTES = {"mib": 1.0, "mb": 1.0, "kib": 1 / 1024, "gib": 1024.0, "tib": 1048576.0}
@@ -99,7 +99,7 @@ class Fields:
         if text is None or text.lower() == "none":
             return None
         match = _NUMBER.match(text)
-        if match is None or not math.isfinite(float(match.group(1))):
+        if match is None or not abs(float(match.group(1))) < _MOST:
             self._unreadable(paths[0], text)
             return None
         return float(match.group(1))
@@ -120,7 +120,7 @@ class Fields:
         match = _NUMBER.match(text)
         factor = _MEBIBYTES.get(match.group(2).lower()) if match else None
         amount = float(match.group(1)) * factor if match and factor else -1.0
-        if not 0 <= amount < math.inf:
+        if not 0 <= amount < _MOST:
             self._unreadable(paths[0], text)
             return None
         return int(amount)

@@ -141,6 +141,12 @@ def test_spellings(field: bytes, key: str, expected: Any) -> None:
         (b"<fb_memory_usage><total>80 apples</total></fb_memory_usage>", "memory_total_mib"),
         (b"<fb_memory_usage><total>-1 MiB</total></fb_memory_usage>", "memory_total_mib"),
         (b"<temperature><gpu_temp>ERR!</gpu_temp></temperature>", "temperature_c"),
+        (b"<temperature><gpu_temp>0x29 C</gpu_temp></temperature>", "temperature_c"),
+        (b"<temperature><gpu_temp>%b C</gpu_temp></temperature>" % (b"9" * 400), "temperature_c"),
+        (b"<fb_memory_usage><total>%b TiB</total></fb_memory_usage>" % (b"9" * 305), "memory_total_mib"),
+        (b"<power_readings><power_draw>12,5 W</power_draw></power_readings>", "power_draw_w"),
+        (b"<power_readings><power_draw>18446744073709551615 W</power_draw></power_readings>", "power_draw_w"),
+        (b"<remapped_rows><remapped_row_unc>-1</remapped_row_unc></remapped_rows>", "rows_remapped_uncorrected"),
     ],
 )
 def test_what_cannot_be_understood_is_null_and_named(field: bytes, key: str) -> None:
@@ -179,6 +185,12 @@ def test_links_that_are_down_and_gpus_without() -> None:
         1: None,
         2: None,
     }
+
+
+def test_numbers_too_long_for_a_gpu_are_no_gpu() -> None:
+    long = b"9" * 5000
+    assert parse_nvlink(b"GPU %b: X\nGPU 0: X\n Link %b: 25 GB/s\n" % (long, long)) == {0: None}
+    assert parse_mig_list(b"GPU 0: X\n  MIG 1g.5gb Device %b: (UUID: MIG-1)\n" % long) == {0: []}
 
 
 def test_mig_names() -> None:

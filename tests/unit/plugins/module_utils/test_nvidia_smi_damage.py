@@ -98,7 +98,7 @@ def test_text_around_the_xml(before: bytes, after: bytes, expected: list[str]) -
         (b"<html><body>404</body></html>", False, ["nvidia-smi-message"]),
         (b"\xff\xfe\xfa broken", False, ["nvidia-smi-not-text", "nvidia-smi-message"]),
         (b"<nvidia_smi_log>", True, ["nvidia-smi-truncated"]),
-        (b"<nvidia_smi_log></nvidia_smi_log>", True, []),
+        (b"<nvidia_smi_log></nvidia_smi_log>", True, ["field-missing"]),
         (b"<nvidia_smi_log><attached_gpus>x</attached_gpus></nvidia_smi_log>", True, ["field-unreadable"]),
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 import pytest
@@ -107,8 +109,7 @@ def test_banners_and_warnings_between_the_rows_do_no_harm() -> None:
     assert parse_any(mixed)["transports"] == ["IB"]
 
 
-def test_old_layouts_take_their_columns_from_the_header() -> None:
-    text = """\
+OLD = """\
 #       size         count    type     time   algbw   busbw  error     time   algbw   busbw  error
 #        (B)    (elements)             (us)  (GB/s)  (GB/s)            (us)  (GB/s)  (GB/s)
         1024            32   float    35.38    0.03    0.02  7e-07    34.53    0.03    0.04    N/A
@@ -117,7 +118,10 @@ def test_old_layouts_take_their_columns_from_the_header() -> None:
         1024           256   float       0    35.37    0.12    0.12    N/A    34.59    0.12    0.13    N/A
 # Avg bus bandwidth    : 0.125
 """
-    gather, broadcast = read_text(read, text)
+
+
+def test_old_layouts_take_their_columns_from_the_header() -> None:
+    gather, broadcast = read_text(read, OLD)
     assert gather["rows"][0]["redop"] is None
     assert gather["rows"][0]["out_of_place"]["error"] == 7e-07
     assert gather["rows"][0]["in_place"] == {
@@ -129,6 +133,14 @@ def test_old_layouts_take_their_columns_from_the_header() -> None:
     }
     assert broadcast["rows"][0]["root"] == 0
     assert broadcast["rows"][0]["in_place"]["busbw_gbs"] == 0.13
+
+
+@pytest.mark.parametrize("text", [NEW, OLD])
+def test_marks_that_a_log_service_took_away(text: str) -> None:
+    """Without ``#`` the columns are still those of the header, and a second table is a second run."""
+    bare = re.sub(r"(?m)^#( +(?:Rank|size))|^# ", r" \1", text * 2)
+    assert "# " not in bare
+    assert read_text(read, bare) == read_text(read, text * 2)
 
 
 def test_the_first_releases_wrote_milliseconds() -> None:
@@ -279,6 +291,44 @@ def test_a_json_report_of_a_killed_run_is_cut_short() -> None:
     assert ids(parse_json(found)) == ["cut-short"]
     with pytest.raises(ValueError, match="not a report"):
         parse_json({"results": 3})
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"results": [7]},
+        {"results": [{"size": "2048"}]},
+        {"results": [{"size": True}]},
+        {"results": [{"size": 10**30}]},
+        {"results": [{"size": 8, "in_place": [1]}]},
+        {"args": 5},
+        {"args": {"a": 1}},
+        {"config": [1]},
+        {"config": {"devices": 3}},
+        {"config": {"devices": ["node1"]}},
+        {"out_of_bounds": "0"},
+        {"average_bus_bandwidth": 1.5},
+        {"errors": "none"},
+    ],
+)
+def test_json_of_another_shape_is_no_report(odd: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="not a report"):
+        parse_json({**report(), **odd})
+    assert [problem["id"] for problem in parse_any(json.dumps({**report(), **odd}))["problems"]] == ["no-results"]
+
+
+def test_json_that_no_reader_can_hold() -> None:
+    deep = '{"results": ' + "[" * 100_000
+    assert [problem["id"] for problem in parse_any(deep)["problems"]] == ["no-results"]
+    row = {**report()["results"][0], "redop": float("nan")}
+    (run,) = parse_any(json.dumps({**report(), "results": [row]}))["runs"]
+    assert run["rows"][0]["redop"] is None
+
+
+def test_a_size_that_no_memory_has_is_said() -> None:
+    assert ids(only(NEW.replace("        1024  ", "9" * 30 + "  "))) == ["unreadable-row"]
+    for word in ("1024", "minBytes 1024", "validation: 1", "Rank  0"):
+        parse_any(NEW.replace(word, word.rstrip("0124") + "9" * 5000))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -145,6 +146,39 @@ def test_what_is_missing_is_said() -> None:
     assert [problem["id"] for problem in cut["problems"]] == ["unreadable-row"]
     assert parse_any("hello\n")["problems"][0]["id"] == "no-results"
     assert parse_any("")["runs"] == []
+
+
+@pytest.mark.parametrize("row", ["8    12,5", "9" * 30 + "  2.5"])
+def test_a_row_that_cannot_be_read_is_said(row: str) -> None:
+    run = only("# OSU MPI Latency Test v7.5\n# Size   Latency (us)\n2 processes\n4   1.5\n" + row + "\n")
+    assert [found["size"] for found in run["rows"]] == [4]
+    assert [problem["id"] for problem in run["problems"]] == ["unreadable-row"]
+    (perf,) = read_text(
+        _perftest.read, f" #bytes #iterations  BW average[MB/sec]\n 2 1000 5.0\n {row.replace(' ', ' 1000 ', 1)}\n"
+    )
+    assert [problem["id"] for problem in perf["problems"]] == ["unreadable-row"]
+
+
+def test_numbers_that_are_none() -> None:
+    assert only("# OSU MPI Init Test v7.5\nnprocs: 2, min: 1.2.3 ms, max: 5 ms, avg: 4 ms\n")["rows"] == [
+        {"size": None, "avg_ms": 4.0, "min_ms": None, "max_ms": 5.0}
+    ]
+    (hpl,) = read_text(
+        _hpl.read,
+        "HPLinpack 2.3\nWR00L2L2  1000  192  2  2  1.2.3  6.60e+900\n||Ax-b||_oo/(eps)=  nan ...... FAILED\n",
+    )
+    assert [hpl["rows"][0][key] for key in ("seconds", "gflops", "residual", "passed")] == [None, None, None, False]
+    (burn,) = read_text(
+        _gpu_burn.read,
+        "GPU 0: X (UUID: GPU-1)\n5%  proc'd: 2 (7.1.2 Gflop/s)   errors: 0   temps: 38 C\nTested 1 GPUs:\n",
+    )
+    assert (burn["rows"][0]["gflops"], burn["rows"][0]["temperature_c"]) == (None, 38)
+
+
+def test_a_line_without_end_takes_no_time() -> None:
+    began = time.monotonic()
+    parse_any(BANDWIDTH + "9" * 1_000_000 + "\n")
+    assert time.monotonic() - began < 1
 
 
 @pytest.mark.parametrize("cut", range(0, len(BANDWIDTH), 3))
