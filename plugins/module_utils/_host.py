@@ -69,7 +69,7 @@ def default_route(tree: Tree) -> Optional[str]:
     routes: List[Tuple[int, str]] = []
     for line in (tree.text("/proc/net/route") or "").splitlines()[1:]:
         parts = line.split()
-        if len(parts) >= 8 and parts[1] == "00000000" and parts[7] == "00000000" and parts[6].isdigit():
+        if len(parts) >= 8 and parts[1] == "00000000" and parts[7] == "00000000" and parts[6].isdecimal():
             routes.append((int(parts[6]), parts[0]))
     if not routes:
         for line in (tree.text("/proc/net/ipv6_route") or "").splitlines():

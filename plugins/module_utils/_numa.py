@@ -15,7 +15,7 @@ _CPUS = "/sys/devices/system/cpu"
 _NODE = re.compile(r"^node(\d+)$")
 _CPU = re.compile(r"^cpu(\d+)$")
 _HUGEPAGES = re.compile(r"^hugepages-(\d+)kB$")
-_MEMORY = re.compile(r"MemTotal:\s*(\d+)\s*kB")
+_MEMORY = re.compile(r"MemTotal:\s*(\d{1,18})\s*kB")
 
 
 class Cpus(NamedTuple):
@@ -131,7 +131,7 @@ def _gpu_memory_nodes(tree: Tree) -> Set[int]:
     """Return the nodes that are GPU memory (Grace systems): the kernel module names the node of each GPU."""
     base = "/proc/driver/nvidia/gpus"
     texts = (tree.text(f"{base}/{name}/numa_status") or "" for name in tree.names(base))
-    found = (re.search(r"^Node:\s*(\d+)", text, re.MULTILINE) for text in texts)
+    found = (re.search(r"^Node:\s*(\d{1,9})\b", text, re.MULTILINE) for text in texts)
     return {int(match.group(1)) for match in found if match}
 
 
@@ -161,7 +161,7 @@ def _add_distances(tree: Tree, nodes: List[Facts], problems: List[Dict[str, str]
             continue
         row = text.split()
         columns = next((some for some in (ids, online) if len(some) == len(row)), None)
-        if columns is None or not all(value.isdigit() for value in row):
+        if columns is None or not all(value.isdecimal() and len(value) < 10 for value in row):
             problems.append(
                 problem(
                     "unreadable-distances",

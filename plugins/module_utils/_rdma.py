@@ -13,7 +13,7 @@ from ._pci import ADDRESS, PciDevice
 from ._problem import Facts
 from ._sysfs import Tree
 
-_RATE = re.compile(r"^(\d+(?:\.\d+)?)\s*Gb/sec")
+_RATE = re.compile(r"^(\d{1,9}(?:\.\d+)?)\s*Gb/sec")
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def port_facts(
 
 def natural(name: str) -> Tuple[Tuple[int, str], ...]:
     """Sort key that puts mlx5_2 before mlx5_10."""
-    return tuple((int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name) if part)
+    return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name) if part)
 
 
 def read_rdma(tree: Tree, devices: List[PciDevice]) -> List[RdmaPort]:
@@ -108,7 +108,7 @@ def _ports(tree: Tree, name: str, place: str, by_address: Dict[str, PciDevice]) 
     pci = by_address.get(behind[-1]) if behind else None
     base = pci.path if pci is not None else device or ""
     interfaces = tree.names(base + "/net") if base else []
-    numbers = sorted(int(port) for port in tree.names(place + "/ports") if port.isdigit())
+    numbers = sorted(int(port) for port in tree.names(place + "/ports") if port.isdecimal())
     found = []
     for number in numbers:
         where = f"{place}/ports/{number}"
@@ -147,7 +147,7 @@ def _state(text: Optional[str]) -> Optional[str]:
 
 
 def _gids(tree: Tree, where: str) -> Optional[Tuple[Tuple[int, str, Optional[str], Optional[str]], ...]]:
-    entries = sorted(int(entry) for entry in tree.names(where + "/gids") if entry.isdigit())
+    entries = sorted(int(entry) for entry in tree.names(where + "/gids") if entry.isdecimal())
     if not entries:
         return None
     found = []

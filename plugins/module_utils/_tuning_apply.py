@@ -183,7 +183,7 @@ def _write(plan: Plan, host: Host, write: Write, undo: _Undo, outcome: Outcome) 
         plan.unsupported.pop(knob.name, None)
         plan.pending.pop(knob.name, None)
         outcome.values[knob.name] = (write.current, found)
-    elif knob.style == "pages" and found.isdigit():
+    elif knob.style == "pages" and found.isdecimal():
         plan.pending[knob.name] = found
         if found != write.current:
             outcome.values[knob.name] = (write.current, found)

@@ -75,7 +75,7 @@ def _check_range(name: str, setting: Setting, where: str, problems: List[Problem
         problems.append(Problem(path, "no such setting", "one of " + ", ".join(READ_AHEAD)))
         return
     low, high = READ_AHEAD[name]
-    if not str(setting.value).isdigit() or not low <= int(str(setting.value)) <= high:
+    if not str(setting.value).isdecimal() or not low <= int(str(setting.value)) <= high:
         problems.append(Problem(path, "must be a whole number from %d to %d (KiB)" % (low, high)))
 
 
@@ -110,7 +110,7 @@ def _check_sysctl(
 
 
 def _check_memory(key: str, value: str, machine: Optional[Machine], problems: List[Problem]) -> None:
-    if key != "vm.min_free_kbytes" or machine is None or not value.isdigit():
+    if key != "vm.min_free_kbytes" or machine is None or not value.isdecimal():
         return
     if int(value) > machine.ram_kib // 20:
         problems.append(
@@ -137,7 +137,7 @@ def _check_neighbours(wanted: Mapping[str, Setting], problems: List[Problem]) ->
     for family in ("ipv4", "ipv6"):
         keys = ["net.%s.neigh.default.gc_thresh%d" % (family, number) for number in (1, 2, 3)]
         values = [str(wanted[key].value) for key in keys if key in wanted]
-        if len(values) == 3 and all(value.isdigit() for value in values):
+        if len(values) == 3 and all(value.isdecimal() for value in values):
             numbers = [int(value) for value in values]
             if numbers != sorted(numbers):
                 problems.append(Problem("sysctl." + keys[0], "gc_thresh1, 2 and 3 must not fall"))

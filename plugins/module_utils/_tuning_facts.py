@@ -69,10 +69,10 @@ def _link_mbps(host: Host) -> Optional[int]:
     best: Optional[Tuple[int, str]] = None
     for line in (host.read("/proc/net/route") or "").splitlines()[1:]:
         words = line.split()
-        if len(words) >= 8 and words[1] == "00000000" and words[7] == "00000000" and words[6].isdigit():
+        if len(words) >= 8 and words[1] == "00000000" and words[7] == "00000000" and words[6].isdecimal():
             route = (int(words[6]), words[0])
             best = route if best is None or route < best else best
     if best is None:
         return None
     speed = (host.read("/sys/class/net/%s/speed" % best[1]) or "").strip()
-    return int(speed) if speed.isdigit() and int(speed) > 0 else None
+    return int(speed) if speed.isdecimal() and int(speed) > 0 else None

@@ -73,7 +73,7 @@ def _check_value(limit: Limit, sysctl: Mapping[str, Setting]) -> str:
         return "%d is out of range" % number
     if limit.item == "nofile":
         wanted = sysctl.get("fs.nr_open")
-        most = int(str(wanted.value)) if wanted is not None and str(wanted.value).isdigit() else NR_OPEN
+        most = int(str(wanted.value)) if wanted is not None and str(wanted.value).isdecimal() else NR_OPEN
         if number > most:
             return "%d is above fs.nr_open (%d): every login would be refused" % (number, most)
     return ""
@@ -87,7 +87,7 @@ def _check_order(limits: Sequence[Limit], problems: List[Problem]) -> None:
         soft, hard = kinds.get("soft"), kinds.get("hard")
         if soft is None or hard is None or hard in UNLIMITED:
             continue
-        if soft in UNLIMITED or (soft.isdigit() and hard.isdigit() and int(soft) > int(hard)):
+        if soft in UNLIMITED or (soft.isdecimal() and hard.isdecimal() and int(soft) > int(hard)):
             problems.append(Problem("limits." + name, "the soft limit is above the hard limit"))
 
 

@@ -76,7 +76,7 @@ def _hugepages(raw: Mapping[str, Any], problems: List[Problem]) -> Dict[str, Any
     given = {name: value for name, value in raw.items() if value is not None}
     nodes: Dict[int, Any] = {}
     for number, share in (given.get("nodes") or {}).items():
-        if str(number).isdigit():
+        if str(number).isdecimal():
             nodes[int(str(number))] = share
         else:
             problems.append(Problem("hugepages.nodes", "%r is no node id" % (number,)))

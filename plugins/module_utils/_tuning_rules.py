@@ -33,7 +33,7 @@ Rule = Callable[[Machine, str], Outcome]
 
 def _number(current: str) -> int:
     words = current.split()
-    return int(words[-1]) if words and words[-1].lstrip("-").isdigit() else 0
+    return int(words[-1]) if words and words[-1].lstrip("-").isdecimal() else 0
 
 
 def buffer_bytes(machine: Machine) -> int:

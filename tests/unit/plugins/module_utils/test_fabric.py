@@ -264,3 +264,11 @@ def test_devices_of_a_tree_without_classes(tmp_path: Path) -> None:
         ["mlx5_2", "mlx5_10"],
         2.5,
     )
+
+
+def test_names_and_rates_that_are_no_numbers(tmp_path: Path) -> None:
+    nic(tmp_path, "pci0000:10/0000:10:01.0/0000:11:00.0", "mlx5_0", rate="9" * 400 + " Gb/sec")
+    places = [f"/sys/class/infiniband/mlx5_0/{name}/²" for name in ("ports", "ports/1/gids")]
+    write_tree(tmp_path, {**dict.fromkeys(places, ""), "/sys/class/infiniband/²/hca_type": "MT1"})
+    (device,) = read_fabric(str(tmp_path))["devices"]
+    assert (device["port"], device["rate_gbps"]) == (1, None)

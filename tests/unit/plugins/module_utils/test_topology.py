@@ -65,6 +65,12 @@ def test_holes_memory_only_and_cpu_only_nodes(tmp_path: Path) -> None:
     assert found[2]["distances"] == {"0": 21, "2": 10, "5": 40, "8": 50, "9": 60, "10": 70}
 
 
+def test_memory_beyond_counting_is_unknown(tmp_path: Path) -> None:
+    add_node(tmp_path, 0, "0", 1)
+    write_tree(tmp_path, {f"{NODES}/node0/meminfo": f"Node 0 MemTotal: {'9' * 5000} kB"})
+    assert nodes_of(tmp_path)[0]["memory_mib"] is None
+
+
 def test_distances_need_not_be_symmetric(tmp_path: Path) -> None:
     add_node(tmp_path, 0, "0", 1, "10 17")
     add_node(tmp_path, 1, "1", 1, "28 10")
@@ -72,7 +78,7 @@ def test_distances_need_not_be_symmetric(tmp_path: Path) -> None:
     assert (found[0]["distances"]["1"], found[1]["distances"]["0"]) == (17, 28)
 
 
-@pytest.mark.parametrize("row", ["10 20 30", "10", "ten twenty", ""])
+@pytest.mark.parametrize("row", ["10 20 30", "10", "ten twenty", "10 ²", "10 " + "9" * 5000, ""])
 def test_a_row_that_does_not_fit_is_named(tmp_path: Path, row: str) -> None:
     add_node(tmp_path, 0, "0", 1, row or " ")
     add_node(tmp_path, 1, "1", 1, "20 10")
