@@ -97,13 +97,16 @@ def make_plan(host: Host, request: Request, record: Record, have: Mapping[str, P
             release = staged or release
             chosen = resolve(apt, unmet, repository)
             versions.update(chosen)
+            # The newest one need not be apt's candidate: one of backports, for instance, is not.
+            free = {wish.name for wish in unmet if not wish.version}
             words = [
                 "--purge",
                 "install",
-                *("%s=%s" % one for one in sorted(versions.items())),
+                *(name if name in free else "%s=%s" % (name, version) for name, version in sorted(versions.items())),
                 *(n + "-" for n in leaving),
             ]
             steps = simulate(apt, words, have) if unmet or leaving else []
+            versions.update({step.name: step.after for step in steps if step.name in free})
             refuse(request, record, steps, leaving, have)
             waited = apt.waited
     if repository:

@@ -200,6 +200,21 @@ def test_a_second_source_of_the_same_repository_is_refused(host):
         apt_set.ensure(host, request(wishes=(Wish("tool", "1.0"),)))
 
 
+def test_which_version_there_is_none_asked_for_is_apts_choice(host, monkeypatch):
+    class Backports(FakeApt):
+        """The newest version is one of backports, which apt takes only where somebody asks for it."""
+
+        plan: ClassVar[list] = [Step("tool", "", "1.0-1")]
+
+        def act(self, words):
+            self.log.append(("act", words))
+
+    monkeypatch.setattr(apt_set, "Apt", Backports)
+    result = apt_set.ensure(host, request(wishes=(Wish("tool"),), update=False))
+    assert ("act", ["--purge", "install", "tool"]) in FakeApt.log
+    assert result["versions"] == {"tool": "1.0-1"}
+
+
 class Needed(FakeApt):
     """A machine on which somebody's own program has come to need one of the tools and its library."""
 
