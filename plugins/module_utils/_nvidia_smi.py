@@ -7,7 +7,7 @@ for at every place it ever had. Old names first seen gone: fb_memory_usage was m
 clocks_throttle_reasons became clocks_event_reasons (535), power_readings became gpu_power_readings (535),
 pending_retirement was pending_blacklist (before 470), ECC went from single_bit/double_bit (to Volta) to
 sram/dram counters (Ampere), sram_uncorrectable split into parity and secded (545), cuda_version became
-cuda_umd_version (615).
+cuda_umd_version (615), and the newest drivers keep the power limits in a section gpu_ceiling_power_limit.
 """
 
 from __future__ import annotations
@@ -150,6 +150,7 @@ def _gpu(element: Element, index: int, problems: List[Dict[str, str]], cut: bool
         ),
         "power_limit_w": fields.real(
             "gpu_power_readings/current_power_limit",
+            "gpu_power_readings/gpu_ceiling_power_limit/current_power_limit",
             "power_readings/enforced_power_limit",
             "power_readings/power_limit",
         ),

@@ -124,6 +124,12 @@ SMALL = (
         (b"<gpu_recovery_action>None</gpu_recovery_action>", "recovery_action", "None"),
         (b"<product_architecture/>", "architecture", None),
         (b"<fb_memory_usage><total>1048576 KiB</total></fb_memory_usage>", "memory_total_mib", 1024),
+        (
+            b"<gpu_power_readings><gpu_ceiling_power_limit><current_power_limit>200.00 W</current_power_limit>"
+            b"</gpu_ceiling_power_limit></gpu_power_readings>",
+            "power_limit_w",
+            200.0,
+        ),
         (b"<fb_memory_usage><total>1 TiB</total></fb_memory_usage>", "memory_total_mib", 1048576),
     ],
 )
