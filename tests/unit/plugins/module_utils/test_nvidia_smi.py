@@ -125,8 +125,8 @@ SMALL = (
         (b"<product_architecture/>", "architecture", None),
         (b"<fb_memory_usage><total>1048576 KiB</total></fb_memory_usage>", "memory_total_mib", 1024),
         (
-            b"<gpu_power_readings><gpu_ceiling_power_limit><current_power_limit>200.00 W</current_power_limit>"
-            b"</gpu_ceiling_power_limit></gpu_power_readings>",
+            b"<gpu_power_readings><gpu_ceiling_power_limit><current_power_limit>200 W</current_power_limit>%b"
+            % b"</gpu_ceiling_power_limit></gpu_power_readings>",
             "power_limit_w",
             200.0,
         ),
