@@ -63,6 +63,10 @@ def _row(run: Run, line: str) -> None:
     except ValueError:
         run["problems"].append(problem("unreadable-row", f"no numbers: {line.strip()[:160]}", run["title"]))
         return
+    # A test that runs for a time (-D) measures no peak and prints 0.00.
+    values = [
+        None if column.startswith("bw_peak") and not value else value for column, value in zip(run["columns"], values)
+    ]
     row = {"size": int(tokens[0]), "iterations": int(tokens[1]), **dict(zip(run["columns"], values))}
     if row not in run["rows"]:
         run["rows"].append(row)

@@ -159,6 +159,14 @@ def test_a_row_that_cannot_be_read_is_said(row: str) -> None:
     assert [problem["id"] for problem in perf["problems"]] == ["unreadable-row"]
 
 
+def test_a_peak_that_was_not_measured_is_null() -> None:
+    (run,) = read_text(
+        _perftest.read,
+        " #bytes #iterations BW peak[Gb/sec] BW average[Gb/sec]\n 65536 4000 0.00 363.47\n 8 9 0.01 0.01\n",
+    )
+    assert [row["bw_peak_gb_sec"] for row in run["rows"]] == [None, 0.01]
+
+
 def test_numbers_that_are_none() -> None:
     assert only("# OSU MPI Init Test v7.5\nnprocs: 2, min: 1.2.3 ms, max: 5 ms, avg: 4 ms\n")["rows"] == [
         {"size": None, "avg_ms": 4.0, "min_ms": None, "max_ms": 5.0}
