@@ -90,6 +90,15 @@ class TestSpec:
         without = [item.what for item in ask(spec(stack={"driver": "595"}), variables).refusals]
         assert not any("DCGM" in item or "container toolkit" in item for item in without)
 
+    def test_layers_beside_the_driver_are_asked_about_without_one(self, spec: MakeSpec) -> None:
+        layers = ("dcgm", "container_toolkit")
+        said = ask(spec(), {"dcgm_version": "3.3.9"}, layers).refusals
+        assert any("DCGM 3.3.9" in item.what for item in said)
+        fine = ask(spec(), {"dcgm_version": "4.7.0"}, layers)
+        assert (fine.refusals, (fine.resolved or {})["driver"]) == ((), None)
+        with_driver = ask(spec(stack={"driver": "595"}), {"dcgm_version": "4.7.0"}, layers)
+        assert (with_driver.resolved or {})["driver"]["branch"] == "595"
+
     def test_the_distribution_is_that_of_the_base(self, spec: MakeSpec) -> None:
         old = ask(spec(stack={"source": "distribution"}), {"nvidia_driver_source": "distribution"})
         new = ask(

@@ -76,7 +76,7 @@ def _put_right(refused: Verdict, compat: Compat) -> Request:
         changed["branch"] = ""
     if rules & {"part-version"}:
         changed["parts"] = {name: "yes" if value != "none" else value for name, value in request.parts.items()}
-    if rules & {"part-branch"}:
+    if rules & {"part-branch", "part-without-driver"}:
         changed["parts"] = {}
     for name in compat.components:
         others: Dict[str, Any] = {key: "" for key in compat.components if key != name}

@@ -85,6 +85,8 @@ def parse_request(data: Mapping[str, Any]) -> Request:
     _phrase(values, problems)
     for key, value in values.items():
         _words(key, value, problems)
+    if values.get("driver") == "none" and values.get("branch"):
+        problems.append(f"branch: is {values['branch']!r}, and driver says there shall be none; leave one of them out")
     if problems:
         raise RequestError(problems)
     return Request(**values)

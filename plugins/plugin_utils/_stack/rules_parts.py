@@ -14,11 +14,15 @@ from .versions import leading, order, upstream
 
 def parts(case: Case) -> Iterator[Finding]:
     """What has to have the driver's own version."""
-    if not case.has_driver:
-        return
     for name, asked in case.request.parts.items():
         part = case.compat.parts[name]
         if asked == "none":
+            continue
+        if not case.has_driver:
+            yield case.say(
+                "part-without-driver", f"{part.package} is asked for without a driver",
+                "ask for a driver too (production, lts, or a version), or leave it out", part,
+            )  # fmt: skip
             continue
         if asked != "yes" and upstream(asked) != case.driver:
             yield case.say(

@@ -23,6 +23,7 @@ from gpuforge.spec import Spec
 
 _PACKAGE: Final = "plugins/plugin_utils/_stack"
 _DRIVER_LAYERS: Final = ("nvidia_driver", "cuda")
+_OTHER_LAYERS: Final = ("dcgm", "container_toolkit")
 # Which key of a spec a rule is about; rules that are not named here are about the driver.
 _WHERE: Final[Mapping[str, str]] = {
     "module-not-packaged": "stack.flavour", "open-impossible": "stack.flavour", "open-required": "stack.flavour",
@@ -110,15 +111,16 @@ def warning_text(item: Mapping[str, Any]) -> str:
 
 def request_of(spec: Spec, layers: Iterable[str], variables: Mapping[str, Any], default_source: str) -> dict[str, Any]:
     """What a spec asks of the stack; *variables* are the role variables that its *layers* get."""
+    driver = str(variables.get("nvidia_driver_version") or spec.stack.driver or "")
+    if not driver and not set(layers) & set(_DRIVER_LAYERS):
+        driver = "none"  # what the layers go with is on the base already, or comes to the node later
     toolkits = variables.get("cuda_toolkits") or []
-    asked = {
-        name: str(variables.get(f"{name}_version") or "") for name in ("dcgm", "container_toolkit") if name in layers
-    }
+    asked = {name: str(variables.get(f"{name}_version") or "") for name in _OTHER_LAYERS if name in layers}
     return {
         **asked,
         "parts": {"imex": "yes"} if variables.get("nvidia_driver_imex") else {},
         "cuda_compat": bool(variables.get("cuda_compat")),
-        "driver": str(variables.get("nvidia_driver_version") or spec.stack.driver or ""),
+        "driver": driver,
         "flavour": str(variables.get("nvidia_driver_flavour") or spec.stack.flavour),
         "origin": str(variables.get("nvidia_driver_source") or default_source),
         "cuda": [
@@ -141,9 +143,9 @@ def check_spec(
     spec: Spec, collection: Collection, layers: Iterable[str], variables: Mapping[str, Any], default_source: str,
     today: datetime.date | None = None,
 ) -> StackAnswer:  # fmt: skip
-    """The check of a spec. A spec without a driver asks for nothing. Raises Refused where the facts cannot be used."""
+    """The check of a spec, if it has a layer of NVIDIA's. Raises Refused where the facts cannot be used."""
     named = set(layers)
-    if not named & set(_DRIVER_LAYERS) or variables.get("nvidia_driver_state") == "absent":
+    if not named & {*_DRIVER_LAYERS, *_OTHER_LAYERS} or variables.get("nvidia_driver_state") == "absent":
         return StackAnswer()
     api = core(collection)
     files = [spec.resolve(path) if path else None for path in (spec.stack.compat, spec.stack.releases)]

@@ -65,7 +65,8 @@ def _text(stack: Mapping[str, Any]) -> str:
         kind = _CLASS.get(driver["class"], driver["class"])
         told = [kind, f"fixes until {driver['eol']}", f"{driver['flavour']} module", f"from {driver['source']}"]
         rows.append(["driver", driver["version"] or f"{driver['branch']} (what the archive has)", ", ".join(told)])
-        rows += [["", "pin first", driver["pin"]]] if driver["pin"] else []
+        # The roles hold the version by apt's preferences; NVIDIA's package for it is for who installs by hand.
+        rows += [["", "by hand", f"install {driver['pin']} first, which pins it"]] if driver["pin"] else []
         rows += [["", "packages", " ".join(driver["packages"])]] if driver["packages"] else []
     rows += [["cuda", item["version"], " ".join(item["packages"])] for item in stack["toolkits"]]
     for name in ("fabricmanager", "nscq", "nvsdm", "imex"):

@@ -105,6 +105,8 @@ REFUSED = (
     Case("part-version", {"driver": "580", "parts": {"nscq": "580.159.04", "imex": "580.159.04"}},
          {"driver": "580.159.04", "parts": {"nscq": "580.159.04", "imex": "580.159.04"}}, ("libnvidia-nscq",),
          "nscq yes"),
+    Case("part-without-driver", {"driver": "none", "parts": {"fabricmanager": "yes"}},
+         {"driver": "595", "parts": {"fabricmanager": "yes"}}, ("fabricmanager is asked for without a driver",), ""),
     Case("part-branch", {"driver": "535", "parts": {"imex": "yes"}}, {"driver": "550", "parts": {"imex": "yes"}},
          ("nvidia-imex", "550"), "parts none"),
     Case("part-branch", {"driver": "550", "parts": {"nvsdm": "yes"}}, {"driver": "560", "parts": {"nvsdm": "yes"}},

@@ -223,6 +223,7 @@ def test_distributions(said: str, wanted: str, facts: Compat) -> None:
         ({"driver": ["595"]}, "not text"),
         ({"driver": True}, "not text"),
         ({"branch": "595.91"}, 'not three digits such as "595"'),
+        ({"driver": "none", "branch": "595"}, "branch: is '595', and driver says there shall be none"),
         ({"flavour": "closed"}, "flavour: is 'closed'"),
         ({"origin": "debian"}, "origin: is 'debian'"),
         ({"cuda": ["13.2.1.4"]}, "cuda: is '13.2.1.4'"),
