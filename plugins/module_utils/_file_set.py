@@ -155,13 +155,18 @@ def ensure(host: Host, name: str, wanted: List[Wanted], *, check_mode: bool = Fa
     )
     stale = (after.text() != before.text() or record is None) if wanted else record is not None
     changed = bool(todo or leaving or stale)
+    diff = _diff(todo, leaving, now)
+    if stale:
+        path, old = record_path(name), before.text() if record else ""
+        new = after.text() if wanted else ""
+        diff.append({"before_header": path, "after_header": path, "before": old, "after": new})
     if changed and not check_mode:
         _apply(host, name, todo, leaving, after if wanted else None, before, now)
     return {
         "changed": changed,
         "files": sorted([item.path for item in todo] + leaving),
         "drifted": sorted(drifted),
-        "diff": _diff(todo, leaving, now),
+        "diff": diff,
     }
 
 

@@ -60,6 +60,15 @@ def test_folders_of_others_stay(host: Host) -> None:
     assert list(tree(host)) == ["/etc/x.d/20-mine.conf"]
 
 
+def test_what_is_remembered_of_a_set_is_shown_too(host: Host) -> None:
+    told = ensure(host, "set", [UNIT], check_mode=True)["diff"]
+    assert [item["after_header"] for item in told] == [UNIT.path, "/etc/gpuforge/files/set.json"]
+    ensure(host, "set", [UNIT])
+    (record,) = [item for item in ensure(host, "set", [])["diff"] if item["after_header"] != UNIT.path]
+    assert UNIT.path in record["before"]
+    assert record["after"] == ""
+
+
 def test_two_sets_do_not_know_each_other(host: Host) -> None:
     ensure(host, "one", [UNIT])
     ensure(host, "two", [DROP_IN])

@@ -44,7 +44,7 @@ REQUESTS = st.fixed_dictionaries({}, optional={
     "module_options": st.lists(some(of=FACTS.module_parameters), max_size=2),
     "locks": st.lists(some("nothing", of=FACTS.locks), max_size=2),
     "allow_unknown": st.booleans(),
-})  # fmt: skip
+}).filter(lambda data: not (data.get("driver") == "none" and data.get("branch")))  # fmt: skip
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
