@@ -65,7 +65,7 @@ def image(request: pytest.FixtureRequest, repo: Path, tmp_path_factory: pytest.T
     program.chmod(0o755)
     test = tree / "opt/gpuforge-test"
     (test / "cores").mkdir(parents=True)
-    for pattern in ("_tuning_*.py", "_sysctl_d.py", "_cmdline*.py"):
+    for pattern in ("_machine.py", "_tuning_*.py", "_sysctl_d.py", "_cmdline*.py"):
         for file in (repo / "plugins/module_utils").glob(pattern):
             shutil.copyfile(file, test / "cores" / file.name)
     shutil.copyfile(HERE / "tuning_in_guest.py", test / "tuning_in_guest.py")
