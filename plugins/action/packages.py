@@ -44,7 +44,8 @@ class ActionModule(ActionBase):
             missing = _apt_policy.to_install(known, required, optional)
             if not missing:
                 break
-            wanted = [*required, *(name for name in optional if name not in _apt_policy.unknown(known, optional))]
+            unknown = _apt_policy.unknown(known, optional)
+            wanted = [*required, *(name for name in optional if name not in unknown)]
             result.update(self._install(wanted, options, task_vars or {}))
             result["installed"] += missing
             if result.get("failed"):

@@ -222,9 +222,8 @@ def _repair(apt: Apt, plan: Plan) -> None:
 
 def _drop_unneeded(host: Host, apt: Apt, request: Request, record: Record) -> None:
     """Take away what an earlier run of this set brought and nothing needs any more."""
-    unneeded = [step.name for step in apt.simulate(["autoremove"]) if not step.after and step.name in record.brought]
+    unneeded = _purge_unneeded(apt, record)
     if unneeded:
-        apt.act(["purge", *unneeded])
         now = load_record(host, request.record_path)
         now.brought = [name for name in now.brought if name not in unneeded]
         host.write_file(request.record_path, now.text())
@@ -255,7 +254,7 @@ def remove(host: Host, request: Request) -> Dict[str, Any]:
             _repair(apt, Plan(files, steps, [], {}))
         if leaving:
             apt.act(["purge", *leaving])
-        _drop_unneeded_for_good(apt, record)
+        _purge_unneeded(apt, record)
         for path, wanted in files.items():
             _set(host, path, wanted)
         if repository and last:
@@ -289,10 +288,12 @@ def _may_leave(apt: Apt, request: Request, record: Record, names: List[str]) -> 
     return [name for name in names if name not in kept], kept
 
 
-def _drop_unneeded_for_good(apt: Apt, record: Record) -> None:
+def _purge_unneeded(apt: Apt, record: Record) -> List[str]:
+    """Purge what the set brought and nothing needs any more; return its names."""
     unneeded = [step.name for step in apt.simulate(["autoremove"]) if not step.after and step.name in record.brought]
     if unneeded:
         apt.act(["purge", *unneeded])
+    return unneeded
 
 
 def _drop_lists(host: Host, repository: Repository) -> None:

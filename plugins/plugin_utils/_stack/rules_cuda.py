@@ -8,6 +8,7 @@ from typing import Iterator, Optional
 
 from .case import Case, Finding, join
 from .model import Toolkit
+from .rules_bad import bad
 from .versions import minor_of, order
 
 
@@ -26,12 +27,7 @@ def toolkits(case: Case) -> Iterator[Finding]:
         yield from _gpus(case, release)
         if toolkit is not None:
             yield from _place(case, toolkit)
-        for bad in case.compat.bad_versions.values():
-            if bad.component == "cuda" and release in bad.versions:
-                yield case.say(
-                    "bad-version", f"CUDA {release} is known to be bad", "take another release of the toolkit", bad,
-                    why=bad.why, harm=bad.harm,
-                )  # fmt: skip
+        yield from bad(case, "cuda", release, "CUDA", "take another release of the toolkit")
 
 
 def _unknown(case: Case, release: str, toolkit: Optional[Toolkit]) -> Finding:

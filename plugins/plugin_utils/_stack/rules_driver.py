@@ -10,6 +10,7 @@ from typing import Iterator
 from .case import Case, Finding, has_ended, join
 from .gpus import Gpu
 from .model import Branch, Compat, Generation
+from .rules_bad import bad
 from .versions import branch_of, order
 
 _OTHER = {"open": "proprietary", "proprietary": "open"}
@@ -38,12 +39,7 @@ def lifecycle(case: Case) -> Iterator[Finding]:
         )
     elif choice.driver:
         yield from _release(case, branch, choice.driver)
-        for bad in case.compat.bad_versions.values():
-            if bad.component == "driver" and choice.driver in bad.versions:
-                yield case.say(
-                    "bad-version", f"driver {choice.driver} is known to be bad", "take another release of the branch",
-                    bad, why=bad.why, harm=bad.harm,
-                )  # fmt: skip
+        yield from bad(case, "driver", choice.driver, "driver", "take another release of the branch")
     if has_ended(branch, case.today):
         yield case.say(
             "branch-ended", f"branch {branch.id} ended in {branch.eol}",

@@ -9,6 +9,7 @@ from typing import Dict, Iterator, List, Tuple
 
 from .case import Case, Finding
 from .model import Board, Component
+from .rules_bad import bad
 from .versions import leading, order, upstream
 
 
@@ -111,12 +112,7 @@ def _component(case: Case, component: Component, version: str) -> Iterator[Findi
             "release-unlisted", f"{label} {version} is not among the known versions",
             "the repository decides whether it exists", why="it is older than what is known, and in no list",
         )  # fmt: skip
-    for bad in case.compat.bad_versions.values():
-        if bad.component == component.id and version in bad.versions:
-            yield case.say(
-                "bad-version", f"{label} {version} is known to be bad", f"take {component.newest}", bad, why=bad.why,
-                harm=bad.harm,
-            )  # fmt: skip
+    yield from bad(case, component.id, version, label, f"take {component.newest}")
     floor = component.floor_driver
     if floor is not None and case.older(floor):
         yield case.say(
